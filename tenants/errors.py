@@ -1,0 +1,100 @@
+"""Every error that Sluice raises on purpose.
+
+SluiceError                 code, message for people, data for machines
+├── InvalidError            the caller can mend it: field errors                  400
+├── NotVisibleError         absent or another tenant's: one answer for both       404
+├── ForbiddenError          visible, but the role does not allow it               403
+├── ConflictError           made against an old generation, or the name is taken  409
+├── TransientError          trying again may help; retry_after_seconds            503, retried
+└── PermanentError          trying again cannot help; a person must act           500, condition False
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class SluiceError(Exception):
+    """Root of the tree.
+
+    Args:
+        message: a sentence for people: what happened, to what, why, and what to do next.
+        code: stable word for machines, listed in docs/reference/errors.md.
+        data: facts for machines; never secrets.
+    """
+
+    status = 500
+    default_code = "error"
+
+    def __init__(
+        self, message: str, *, code: str = "", data: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.data = dict(data or {})
+
+
+class InvalidError(SluiceError):
+    """The caller can mend it.
+
+    ``fields`` maps a field's name to its complaints; "" holds those of no single field.
+    """
+
+    status = 400
+    default_code = "invalid"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        code: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, data=data)
+        self.fields = {name: list(complaints) for name, complaints in (fields or {}).items()}
+
+
+class NotVisibleError(SluiceError):
+    """Absent, or another tenant's: the answer is the same, so that nothing can be learned."""
+
+    status = 404
+    default_code = "not-visible"
+
+
+class ForbiddenError(SluiceError):
+    """Visible, but the actor's role does not allow this."""
+
+    status = 403
+    default_code = "forbidden"
+
+
+class ConflictError(SluiceError):
+    """Made against an old generation, or the name or address is taken."""
+
+    status = 409
+    default_code = "conflict"
+
+
+class TransientError(SluiceError):
+    """Trying again may help."""
+
+    status = 503
+    default_code = "transient"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float = 1.0,
+        code: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, data=data)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PermanentError(SluiceError):
+    """Trying again cannot help; a person must act."""
+
+    status = 500
+    default_code = "permanent"
