@@ -1,0 +1,1 @@
+"""Models behind the ports of ``ragapp/domain/engine.py``; each imports its library only when used."""

@@ -1,0 +1,1 @@
+"""Bytes to ``Document``: one extractor per format, run in a child process that can be killed."""
