@@ -1,0 +1,1 @@
+"""One module per kind of policy: its fields, units and meaning."""

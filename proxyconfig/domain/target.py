@@ -1,0 +1,107 @@
+"""The port between reconciling and a proxy: what every target can do.
+
+A target does I/O and nothing else: it knows no rows and decides nothing. The reconcile service
+drives it: upkeep, observe, plan, apply, probe.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, Self
+
+from proxyconfig.domain.intent import Intent
+from proxyconfig.domain.plan import PlanAction, PlanEntry
+from proxyconfig.domain.resources import Identity, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What on a proxy counts as one tenant's, so that nothing of it stays behind unseen.
+
+    Attributes:
+        tenant: the slug.
+        virtual_addresses: an object of anyone's that listens on one of these is the tenant's.
+    """
+
+    tenant: str
+    virtual_addresses: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, intent: Intent) -> Self:
+        """The footprint of an intent; for a deleted tenant use its last intent."""
+        addresses = {listener.virtual_address for listener in intent.listeners}
+        return cls(intent.tenant, tuple(sorted(addresses)))
+
+
+class OutcomeStatus(StrEnum):
+    """How the application of one entry ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one plan entry.
+
+    Attributes:
+        status: refused will be refused again until the intent changes; failed may work next time;
+            skipped was not tried, because the proxy went away before its turn.
+        reason: a ``conditions.Reason`` value.
+        message: for people; "" when done.
+    """
+
+    identity: Identity
+    action: PlanAction
+    status: OutcomeStatus
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether one object does its work now: a listener accepts, an egress tenant is known.
+
+    Attributes:
+        address: what was tried, ``host:port``; "" where there is none.
+    """
+
+    identity: Identity
+    is_serving: bool
+    address: str
+    message: str
+
+
+class Target(Protocol):
+    """A proxy that can be observed and changed.
+
+    Each method raises ``TransientError`` when the proxy cannot be reached or is busy (try again)
+    and ``PermanentError`` when it answers what no retry will change, such as a wrong version.
+    A refusal of one object is an ``Outcome``, not an exception.
+    """
+
+    def upkeep(self) -> tuple[str, ...]:
+        """Repair what belongs to no tenant (base configuration).
+
+        Returns:
+            One sentence per thing that had to be repaired; empty when all was well.
+        """
+        ...
+
+    def observe(self, footprint: Footprint) -> tuple[Resource, ...]:
+        """What the proxy holds for the tenant now, sorted, as its compiler would write it."""
+        ...
+
+    def apply(self, footprint: Footprint, entries: Sequence[PlanEntry]) -> tuple[Outcome, ...]:
+        """Do the entries in their order; keeps are ignored.
+
+        Returns:
+            One outcome per changing entry, in order. Other tenants' open connections go on.
+        """
+        ...
+
+    def probe(self, resources: Sequence[Resource]) -> tuple[Probe, ...]:
+        """Try what was programmed, one probe per resource that can be tried, in order."""
+        ...
