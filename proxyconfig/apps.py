@@ -1,0 +1,10 @@
+"""From intent to proxy: policies, plans, revisions, and what the proxies report."""
+
+from django.apps import AppConfig
+
+
+class ProxyconfigConfig(AppConfig):
+    """Registers the app under its plain name."""
+
+    name = "proxyconfig"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,99 @@
+"""What a tenant's agent has read: corpora, where their documents come from, and the documents."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
+from django.db import models
+from django.urls import reverse
+
+from tenants.models.scoped import TenantScoped
+from tenants.models.tenant import DNS_LABEL
+
+
+class Corpus(TenantScoped):
+    """A set of documents that one tenant's questions can be answered from."""
+
+    name = models.CharField(max_length=63, validators=[DNS_LABEL])
+    description = models.CharField(max_length=300, blank=True)
+    dense_weight = models.FloatField(
+        default=0.6,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of the dense score in the fused one; the rest is BM25.",
+    )
+    embedder = models.CharField(max_length=200, blank=True, help_text="What its vectors are from.")
+    document_count = models.PositiveIntegerField(default=0)
+    chunk_count = models.PositiveIntegerField(default=0)
+    lexeme_count = models.BigIntegerField(default=0, help_text="Sum over chunks, for BM25.")
+    trained_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """Named once in each tenant."""
+
+        ordering = ["name"]
+        verbose_name_plural = "corpora"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="corpus_name"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="corpus_tenant_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The corpus's page."""
+        return reverse("ragapp:corpus-detail", args=[self.tenant.slug, self.name])
+
+
+class Source(TenantScoped):
+    """A URL that a training run fetches through the tenant's egress."""
+
+    corpus = models.ForeignKey(Corpus, on_delete=models.CASCADE, related_name="sources")
+    url = models.CharField(max_length=2000, validators=[URLValidator(schemes=["http", "https"])])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """Each URL once in a corpus."""
+
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["corpus", "url"], name="source_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class DocumentState(models.TextChoices):
+    """How far a document has come."""
+
+    READY = "Ready", "Ready"
+    FAILED = "Failed", "Failed"
+
+
+class Document(TenantScoped):
+    """One fetched and extracted page; its chunks carry what is searched."""
+
+    corpus = models.ForeignKey(Corpus, on_delete=models.CASCADE, related_name="documents")
+    url = models.CharField(max_length=2000)
+    title = models.CharField(max_length=500, blank=True)
+    text = models.TextField(blank=True)
+    content_type = models.CharField(max_length=100, blank=True)
+    content_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of what was fetched.")
+    size_bytes = models.BigIntegerField(default=0)
+    state = models.CharField(max_length=8, choices=DocumentState.choices)
+    error = models.TextField(blank=True, help_text="Why it failed and what to do next.")
+    chunk_count = models.PositiveIntegerField(default=0)
+    fetched_at = models.DateTimeField(null=True)
+    trace_id = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        """Each URL once in a corpus."""
+
+        ordering = ["url"]
+        constraints = [
+            models.UniqueConstraint(fields=["corpus", "url"], name="document_once"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="document_tenant_id"),
+        ]
+        indexes = [models.Index(fields=["corpus", "content_hash"], name="document_hash")]
+
+    def __str__(self) -> str:
+        return self.title or self.url

@@ -1,0 +1,71 @@
+"""Runs of the agent: a question, how it was answered, and everything that happened on the way."""
+
+from django.db import models
+from django.urls import reverse
+
+from tenants.domain.states import ENDED_OPERATIONS, AnswerEnd, OperationState
+from tenants.models.scoped import TenantScoped
+
+
+class Channel(models.TextChoices):
+    """Which way a question came in."""
+
+    PORTAL = "portal", "Portal"
+    API = "api", "REST API"
+    INGRESS = "ingress", "Ingress address"
+
+
+class Run(TenantScoped):
+    """One question and its answer. The page that shows its trace is the product's face."""
+
+    trace_id = models.CharField(max_length=32, unique=True)
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    asked_by = models.CharField(max_length=150)
+    corpus = models.ForeignKey(
+        "ragapp.Corpus", on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        help_text="Where to look; all of the tenant's corpora when empty.",
+    )
+    question = models.TextField()
+    state = models.CharField(
+        max_length=16,
+        choices=[(state.value, state.value) for state in OperationState],
+        default=OperationState.QUEUED.value,
+    )
+    route = models.CharField(max_length=8, blank=True, help_text="local or web.")
+    answer = models.TextField(blank=True)
+    end = models.CharField(
+        max_length=16, blank=True, choices=[(end.value, end.value) for end in AnswerEnd]
+    )
+    end_message = models.TextField(blank=True, help_text="Why it ended so, and what to do next.")
+    entries = models.JSONField(default=list, help_text="The trace, in order; ragapp/domain/trace.py.")
+    citations = models.JSONField(default=list)
+    usage = models.JSONField(default=dict, help_text="Tokens by kind, and seconds.")
+    error = models.TextField(blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Newest first."""
+
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["tenant", "-id"], name="run_newest"),
+            models.Index(fields=["state", "heartbeat_at"], name="run_stale"),
+        ]
+
+    def __str__(self) -> str:
+        return self.question[:80]
+
+    def get_absolute_url(self) -> str:
+        """The run's trace."""
+        return reverse("ragapp:run-detail", args=[self.tenant.slug, self.trace_id])
+
+    @property
+    def has_ended(self) -> bool:
+        """True once it cannot change any more."""
+        return self.state in ENDED_OPERATIONS

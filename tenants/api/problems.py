@@ -1,0 +1,92 @@
+"""Every error of the REST API in one shape: RFC 9457, ``application/problem+json``."""
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from tenants.errors import InvalidError, SluiceError, TransientError
+
+
+def problem(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: a problem document, or None for a defect of ours."""
+    trace_id = getattr(context["request"], "trace_id", "")
+    if isinstance(error, SluiceError):
+        return _problem(
+            error.status,
+            error.code,
+            error.message,
+            trace_id=trace_id,
+            extra=_extra(error),
+            headers=_headers(error),
+        )
+    if isinstance(error, Http404):
+        return _problem(404, "not-visible", "There is no such thing here.", trace_id=trace_id)
+    response = exception_handler(error, context)
+    if response is None or not isinstance(error, exceptions.APIException):
+        return None
+    if isinstance(error, exceptions.ValidationError):
+        extra = {"errors": _field_errors(error.detail)}
+        detail = "The request has fields that cannot be taken; see errors."
+        return _problem(400, "invalid", detail, trace_id=trace_id, extra=extra)
+    code = str(error.default_code).replace("_", "-")
+    headers = {
+        name: response[name] for name in ("WWW-Authenticate", "Retry-After") if name in response
+    }
+    return _problem(
+        response.status_code, code, str(error.detail), trace_id=trace_id, headers=headers
+    )
+
+
+def _extra(error: SluiceError) -> dict[str, object]:
+    extra: dict[str, object] = {"data": error.data} if error.data else {}
+    if isinstance(error, InvalidError):
+        extra["errors"] = _field_errors(error.fields)
+    return extra
+
+
+def _headers(error: SluiceError) -> dict[str, str]:
+    if isinstance(error, TransientError):
+        return {"Retry-After": str(max(1, round(error.retry_after_seconds)))}
+    return {}
+
+
+def _field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:  # Any: DRF nests freely.
+    if isinstance(detail, dict):
+        return [
+            error
+            for name, inner in detail.items()
+            for error in _field_errors(inner, f"{pointer}/{name}" if name else pointer)
+        ]
+    if isinstance(detail, list):
+        return [
+            error
+            for index, inner in enumerate(detail)
+            for error in _field_errors(
+                inner, f"{pointer}/{index}" if isinstance(inner, (dict, list)) else pointer
+            )
+        ]
+    code = str(getattr(detail, "code", "invalid")).replace("_", "-")
+    return [{"pointer": pointer, "code": code, "message": str(detail)}]
+
+
+def _problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    trace_id: str,
+    extra: dict[str, object] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    body = {
+        "type": f"/docs/errors#{code}",
+        "title": code,
+        "status": status,
+        "detail": detail,
+        "request_id": trace_id,
+        **(extra or {}),
+    }
+    return Response(body, status=status, headers=headers, content_type="application/problem+json")

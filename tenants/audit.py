@@ -1,0 +1,53 @@
+"""The append-only log: one call for each thing that somebody did."""
+
+from collections.abc import Mapping
+
+from django.db import models
+from django.utils import timezone
+
+from tenants.domain.actor import Actor
+from tenants.models.audit import AuditEntry
+from tenants.models.scoped import current_scope
+
+
+def record(
+    actor: Actor,
+    event: str,
+    subject: models.Model | None = None,
+    *,
+    reason: str = "",
+    detail: Mapping[str, object] | None = None,
+) -> AuditEntry:
+    """Add an entry, in the caller's transaction and scope; a sealer chains it within a second.
+
+    Args:
+        event: ``<noun>.<past participle>``.
+        detail: facts for machines; never secrets.
+    """
+    entry = AuditEntry(
+        tenant_id=_tenant_id(subject),
+        at=timezone.now(),
+        actor=actor.name,
+        is_platform_staff=actor.is_platform_admin,
+        event=event,
+        object_type=subject._meta.model_name or "" if subject is not None else "",
+        object_id=str(subject.pk) if subject is not None else "",
+        object_name=str(subject)[:200] if subject is not None else "",
+        reason=reason,
+        detail=dict(detail or {}),
+        trace_id=actor.trace_id,
+    )
+    entry.save(force_insert=True)
+    return entry
+
+
+def _tenant_id(subject: models.Model | None) -> int | None:
+    scope = current_scope()
+    if scope.tenant_id is not None:
+        return scope.tenant_id
+    if subject is None:
+        return None
+    if subject._meta.label == "tenants.Tenant":
+        return int(subject.pk)
+    owner = getattr(subject, "tenant_id", None)
+    return None if owner is None else int(owner)

@@ -1,0 +1,88 @@
+"""Tenants, the clusters they are placed on, and the namespaces that are theirs."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F
+from django.urls import reverse
+
+from tenants.models.scoped import TenantScoped
+
+DNS_LABEL = RegexValidator(
+    r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z",
+    "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+)
+
+
+class Flavour(models.TextChoices):
+    """What kind of proxy a cluster has."""
+
+    LOCAL = "local", "Local proxy"
+    SPK = "spk", "F5 BIG-IP Next SPK"
+    BNK = "bnk", "F5 BIG-IP Next for Kubernetes"
+    GATEWAY = "gateway", "Gateway API"
+
+
+class Cluster(models.Model):
+    """A place whose proxy Sluice keeps; seen by all, changed by platform administrators."""
+
+    name = models.CharField(max_length=63, unique=True, validators=[DNS_LABEL])
+    flavour = models.CharField(max_length=16, choices=Flavour.choices, default=Flavour.LOCAL)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """By name."""
+
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tenant(models.Model):
+    """A customer of the front door; whatever changes its intent raises ``generation``."""
+
+    slug = models.CharField(max_length=63, unique=True, validators=[DNS_LABEL])
+    name = models.CharField(max_length=200)
+    generation = models.BigIntegerField(default=0)
+    auto_apply = models.BooleanField(
+        default=True, help_text="Approve plans inside the guardrails by rule, at once."
+    )
+    is_paused = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """By name in the URL."""
+
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    def get_absolute_url(self) -> str:
+        """The tenant's page."""
+        return reverse("tenants:tenant-detail", args=[self.slug])
+
+    def raise_generation(self) -> int:
+        """Add one in the database, in the caller's transaction; the new generation."""
+        Tenant.objects.filter(pk=self.pk).update(generation=F("generation") + 1)
+        self.refresh_from_db(fields=["generation"])
+        return self.generation
+
+
+class Namespace(TenantScoped):
+    """A Kubernetes namespace on a cluster; it belongs to one tenant."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=63, validators=[DNS_LABEL])
+
+    class Meta:
+        """One owner for each namespace of a cluster."""
+
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "name"], name="namespace_one_owner"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="namespace_tenant_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

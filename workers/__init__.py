@@ -1,0 +1,1 @@
+"""Celery: thin tasks over the services of the apps below."""

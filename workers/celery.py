@@ -1,0 +1,16 @@
+"""The Celery app, its task modules and its beat.
+
+Tasks carry ids only. A message is a hint: every guarantee comes from a sweep that reads the database.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+app = Celery("sluice")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["workers.tasks"], related_name="proxyconfig")
+app.autodiscover_tasks(["workers.tasks"], related_name="ragapp")
+app.autodiscover_tasks(["workers.tasks"], related_name="tenants")
