@@ -1,4 +1,4 @@
-"""The scalar types of an intent. Their limits stand in the type; schema, codec and docs read them."""
+"""The scalar types of an intent. Limits stand in the type; schema, codec and docs read them."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self, TypeAlias
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Format = Literal["", "address", "cidr", "source", "host"]
 
 

@@ -1,1 +1,8 @@
-"""One module per kind of policy: its fields, units and meaning."""
+"""One module per kind of policy: its fields, units, meaning, and the checks across them.
+
+``CHECKS`` stand in the order in which people should read the complaints.
+"""
+
+from proxyconfig.domain.policies import egress, ingress, lists, network, routing
+
+CHECKS = (*network.CHECKS, *routing.CHECKS, *lists.CHECKS, *ingress.CHECKS, *egress.CHECKS)

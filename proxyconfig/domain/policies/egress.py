@@ -1,8 +1,12 @@
 """What may go out: ordered rules over destinations. What no rule allows is denied."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from proxyconfig.domain.destinations import can_be_granted, is_public
 from proxyconfig.domain.fields import (
     Action,
     Cidr,
@@ -16,6 +20,11 @@ from proxyconfig.domain.fields import (
     Text,
     Transport,
 )
+from proxyconfig.domain.notation import as_network
+from proxyconfig.domain.problems import Problem
+
+if TYPE_CHECKING:
+    from proxyconfig.domain.intent import Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +66,105 @@ class EgressPolicy:
     owner: Annotated[Text, Says("Who answers for it.")] = ""
     expires_at: Annotated[Moment | None, Says("From then on it matches nothing; UTC.")] = None
     description: Annotated[Text, Says("For people.")] = ""
+
+
+def _rules(intent: Intent) -> Iterator[tuple[str, EgressRule]]:
+    """Every rule with its path."""
+    for policy in intent.egress_policies:
+        for rule in policy.rules:
+            yield f"spec.egressPolicies[{policy.name}].rules[{rule.order}]", rule
+
+
+def _rules_numbered(intent: Intent) -> Iterator[Problem]:
+    for policy in intent.egress_policies:
+        path = f"spec.egressPolicies[{policy.name}].rules"
+        orders = [rule.order for rule in policy.rules]
+        if not orders:
+            yield Problem(path, "empty", f"policy {policy.name} has no rule and allows nothing")
+        for order in sorted({order for order in orders if orders.count(order) > 1}):
+            yield Problem(path, "order-doubled", f"two rules have order {order}; give each its own")
+
+
+def _one_destination(intent: Intent) -> Iterator[Problem]:
+    for path, rule in _rules(intent):
+        named = [name for name in (rule.host, rule.cidr, rule.address_list) if name]
+        if len(named) != 1:
+            yield Problem(
+                path,
+                "destination",
+                f"a rule names one of host, cidr and addressList; this one names {len(named)}",
+            )
+
+
+def _ports_named(intent: Intent) -> Iterator[Problem]:
+    for path, rule in _rules(intent):
+        if not rule.ports and not rule.port_lists:
+            yield Problem(f"{path}.ports", "no-port", "name at least one port, for example 443")
+
+
+def _lists_known(intent: Intent) -> Iterator[Problem]:
+    addresses = {entry.name for entry in intent.address_lists}
+    ports = {entry.name for entry in intent.port_lists}
+    for path, rule in _rules(intent):
+        if rule.address_list and rule.address_list not in addresses:
+            yield Problem(
+                f"{path}.addressList", "unknown-list", f"there is no list {rule.address_list}"
+            )
+        for name in rule.port_lists:
+            if name not in ports:
+                yield Problem(f"{path}.portLists", "unknown-list", f"there is no port list {name}")
+
+
+def _grants_narrow(intent: Intent) -> Iterator[Problem]:
+    for path, rule in _rules(intent):
+        if not rule.granted:
+            continue
+        if rule.cidr is None:
+            yield Problem(
+                f"{path}.granted",
+                "grant-without-cidr",
+                "only a rule with cidr can be granted: a name never unlocks a private address",
+            )
+        elif not can_be_granted(as_network(rule.cidr)):
+            yield Problem(
+                f"{path}.cidr",
+                "grant-too-wide",
+                f"{rule.cidr} is not wholly private; a grant names the private network itself",
+            )
+
+
+def _private_ungranted(intent: Intent) -> Iterator[Problem]:
+    for path, rule in _rules(intent):
+        if rule.cidr is None or rule.granted or rule.action is Action.DENY:
+            continue
+        network = as_network(rule.cidr)
+        if not is_public(network.network_address) and not is_public(network.broadcast_address):
+            yield Problem(
+                f"{path}.granted",
+                "grant-missing",
+                f"{rule.cidr} is private: nothing passes until a platform admin grants it",
+                "warning",
+            )
+
+
+def _pools_known(intent: Intent) -> Iterator[Problem]:
+    pools = [pool.name for pool in intent.snat_pools]
+    for policy in intent.egress_policies:
+        path = f"spec.egressPolicies[{policy.name}].snatPool"
+        if policy.snat_pool is not None and policy.snat_pool not in pools:
+            yield Problem(path, "unknown-pool", f"there is no SNAT pool {policy.snat_pool}")
+        if policy.snat_pool is None and len(pools) > 1:
+            yield Problem(
+                path, "pool-open", f"name one of the tenant's SNAT pools: {', '.join(pools)}"
+            )
+
+
+CHECKS = (
+    _rules_numbered,
+    _one_destination,
+    _ports_named,
+    _lists_known,
+    _grants_narrow,
+    _private_ungranted,
+    _pools_known,
+)

@@ -3,8 +3,11 @@
 A listener without an enforced policy is closed: default deny.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import (
     Address,
@@ -19,6 +22,10 @@ from proxyconfig.domain.fields import (
     Source,
     Text,
 )
+from proxyconfig.domain.problems import Problem
+
+if TYPE_CHECKING:
+    from proxyconfig.domain.intent import Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +70,99 @@ class IngressPolicy:
     order: Annotated[Order, Says("Lower is matched first; then the name decides.")] = 100
     mode: Annotated[Mode, Says("A staged policy opens nothing.")] = Mode.ENFORCED
     description: Annotated[Text, Says("For people.")] = ""
+
+
+def _listeners_unique(intent: Intent) -> Iterator[Problem]:
+    seen: dict[tuple[str, int, bool], str] = {}
+    for listener in intent.listeners:
+        # http and tcp are both TCP on the wire, so they collide.
+        key = (listener.virtual_address, listener.port, listener.protocol is Protocol.UDP)
+        if key in seen:
+            yield Problem(
+                f"spec.listeners[{listener.name}]",
+                "listener-taken",
+                f"{listener.virtual_address}:{listener.port} is already that of listener "
+                f"{seen[key]}; choose another address or port",
+            )
+        seen.setdefault(key, listener.name)
+
+
+def _addresses_apart(intent: Intent) -> Iterator[Problem]:
+    used = {
+        address: f"SNAT pool {pool.name}"
+        for pool in intent.snat_pools
+        for address in pool.addresses
+    }
+    used |= {self_ip.address: f"self-IP of {self_ip.segment}" for self_ip in intent.self_ips}
+    for listener in intent.listeners:
+        if listener.virtual_address in used:
+            yield Problem(
+                f"spec.listeners[{listener.name}].virtualAddress",
+                "address-taken",
+                f"{listener.virtual_address} is already used by {used[listener.virtual_address]}",
+            )
+
+
+def _tls_known(intent: Intent) -> Iterator[Problem]:
+    known = {reference.name for reference in intent.tls_references}
+    for listener in intent.listeners:
+        path = f"spec.listeners[{listener.name}].tls"
+        if listener.tls and listener.tls not in known:
+            yield Problem(path, "unknown-tls", f"there is no TLS reference {listener.tls}")
+        if listener.tls and listener.protocol is Protocol.UDP:
+            yield Problem(path, "tls-on-udp", "a UDP listener cannot end TLS; leave tls out")
+
+
+def _policies_refer(intent: Intent) -> Iterator[Problem]:
+    listeners = {listener.name for listener in intent.listeners}
+    lists = {entry.name for entry in intent.address_lists}
+    for policy in intent.ingress_policies:
+        path = f"spec.ingressPolicies[{policy.name}]"
+        if policy.listener not in listeners:
+            yield Problem(
+                f"{path}.listener", "unknown-listener", f"there is no listener {policy.listener}"
+            )
+        if policy.backend.namespace not in intent.namespaces:
+            yield Problem(
+                f"{path}.backend.namespace",
+                "foreign-namespace",
+                f"namespace {policy.backend.namespace} is not one of {intent.tenant}'s; "
+                f"a policy may name only services in its own tenant's namespaces",
+            )
+        for name in policy.source_lists:
+            if name not in lists:
+                yield Problem(
+                    f"{path}.sourceLists", "unknown-list", f"there is no address list {name}"
+                )
+
+
+def _policies_distinct(intent: Intent) -> Iterator[Problem]:
+    protocol = {listener.name: listener.protocol for listener in intent.listeners}
+    seen: dict[tuple[object, ...], str] = {}
+    for policy in intent.ingress_policies:
+        path = f"spec.ingressPolicies[{policy.name}]"
+        is_http = protocol.get(policy.listener, Protocol.HTTP) is Protocol.HTTP
+        if not is_http and (policy.hostnames or policy.path_prefix != "/"):
+            yield Problem(
+                path,
+                "http-only",
+                f"listener {policy.listener} is not HTTP: leave hostnames and pathPrefix out",
+            )
+        key = (policy.listener, frozenset(policy.hostnames), policy.path_prefix, policy.mode)
+        if key in seen:
+            yield Problem(
+                path,
+                "policy-doubled",
+                f"policy {seen[key]} already matches the same requests on listener "
+                f"{policy.listener}; put both allow-lists into one policy",
+            )
+        seen.setdefault(key, policy.name)
+
+
+CHECKS = (
+    _listeners_unique,
+    _addresses_apart,
+    _tls_known,
+    _policies_refer,
+    _policies_distinct,
+)

@@ -1,9 +1,18 @@
 """Where a tenant lives on the wire: segments (VLAN, VXLAN overlay or plain subnet) and self-IPs."""
 
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says
+from proxyconfig.domain.problems import Problem
+
+if TYPE_CHECKING:
+    from proxyconfig.domain.intent import Intent
 
 Mtu = Annotated[int, Limits(minimum=1280, maximum=9216)]
 
@@ -57,3 +66,131 @@ class SelfIp:
     segment: Annotated[Name, Says("Segment of this tenant.")]
     number: Annotated[int, Limits(minimum=1, maximum=256), Says("Which proxy instance, from 1.")]
     address: Annotated[Address, Says("Bare, inside one of the segment's subnets.")]
+
+
+def _one_link(intent: Intent) -> Iterator[Problem]:
+    for segment in intent.segments:
+        if segment.vlan and segment.vxlan:
+            yield Problem(
+                f"spec.segments[{segment.name}]",
+                "two-links",
+                "a segment is a VLAN or a VXLAN overlay, not both; make two segments",
+            )
+
+
+def _links_unique(intent: Intent) -> Iterator[Problem]:
+    seen: dict[tuple[object, ...], str] = {}
+    for segment in intent.segments:
+        keys: list[tuple[tuple[object, ...], str]] = []
+        if vlan := segment.vlan:
+            keys.append(((vlan.cluster, vlan.interface, vlan.tag), f"VLAN tag {vlan.tag}"))
+        if vxlan := segment.vxlan:
+            keys.append(((vxlan.cluster, "vni", vxlan.vni), f"VNI {vxlan.vni}"))
+        for key, word in keys:
+            if key in seen:
+                yield Problem(
+                    f"spec.segments[{segment.name}]",
+                    "link-taken",
+                    f"{word} is already that of segment {seen[key]}; choose another",
+                )
+            seen.setdefault(key, segment.name)
+
+
+def _reserved_tag(intent: Intent) -> Iterator[Problem]:
+    for segment in intent.segments:
+        if segment.vlan and segment.vlan.tag == 4094:
+            yield Problem(
+                f"spec.segments[{segment.name}].vlan.tag",
+                "reserved-tag",
+                "F5's TMM uses tag 4094 for its untagged VLAN; choose another",
+                "warning",
+            )
+
+
+def _gateways_inside(intent: Intent) -> Iterator[Problem]:
+    for segment in intent.segments:
+        for place, subnet in enumerate(segment.subnets):
+            network = ipaddress.ip_network(subnet.cidr)
+            if subnet.gateway and not _is_host_of(network, subnet.gateway):
+                yield Problem(
+                    f"spec.segments[{segment.name}].subnets[{place}].gateway",
+                    "gateway-outside",
+                    f"gateway {subnet.gateway} is not a host address of {subnet.cidr}",
+                )
+
+
+def _subnets_apart(intent: Intent) -> Iterator[Problem]:
+    placed = [
+        (segment, ipaddress.ip_network(subnet.cidr))
+        for segment in intent.segments
+        for subnet in segment.subnets
+    ]
+    for (left, one), (right, other) in itertools.combinations(placed, 2):
+        if left.vrf == right.vrf and one.version == other.version and one.overlaps(other):
+            yield Problem(
+                f"spec.segments[{right.name}].subnets",
+                "subnets-overlap",
+                f"{other} overlaps {one} of segment {left.name}; change one, or use another VRF",
+            )
+
+
+def _self_ips_fit(intent: Intent) -> Iterator[Problem]:
+    segments = {segment.name: segment for segment in intent.segments}
+    for place, self_ip in enumerate(intent.self_ips):
+        path = f"spec.selfIps[{place}]"
+        segment = segments.get(self_ip.segment)
+        if segment is None:
+            yield Problem(
+                f"{path}.segment", "unknown-segment", f"there is no segment {self_ip.segment}"
+            )
+            continue
+        networks = [ipaddress.ip_network(subnet.cidr) for subnet in segment.subnets]
+        if not any(_is_host_of(network, self_ip.address) for network in networks):
+            yield Problem(
+                f"{path}.address",
+                "self-ip-outside",
+                f"{self_ip.address} is not a host address of a subnet of {segment.name}",
+            )
+        if self_ip.address in {subnet.gateway for subnet in segment.subnets}:
+            yield Problem(
+                f"{path}.address", "self-ip-is-gateway", f"{self_ip.address} is the gateway"
+            )
+
+
+def _self_ips_unique(intent: Intent) -> Iterator[Problem]:
+    seen: set[tuple[object, ...]] = set()
+    for place, self_ip in enumerate(intent.self_ips):
+        version = ipaddress.ip_address(self_ip.address).version
+        for key in (
+            (self_ip.address,),
+            (self_ip.segment, self_ip.number, version),
+        ):
+            if key in seen:
+                yield Problem(
+                    f"spec.selfIps[{place}]",
+                    "self-ip-taken",
+                    f"{self_ip.address}, number {self_ip.number}, is taken on {self_ip.segment}",
+                )
+                break
+            seen.add(key)
+
+
+def _is_host_of(network: ipaddress.IPv4Network | ipaddress.IPv6Network, address: str) -> bool:
+    """Inside, and neither network nor broadcast address where a subnet has those."""
+    candidate = ipaddress.ip_address(address)
+    if candidate.version != network.version or candidate not in network:
+        return False
+    has_ends = network.prefixlen < network.max_prefixlen - 1
+    ends = (network.network_address, network.broadcast_address)
+    return not (has_ends and candidate in ends)
+
+
+CHECKS = (
+    _one_link,
+    _links_unique,
+    _reserved_tag,
+    _gateways_inside,
+    _subnets_apart,
+    _self_ips_fit,
+    _self_ips_unique,
+)

@@ -1,9 +1,17 @@
 """What the data centre sees of a tenant: SNAT pools, static routes and BGP peers."""
 
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import Address, Advertised, Asn, Cidr, Limits, Name, Says
+from proxyconfig.domain.problems import Problem
+
+if TYPE_CHECKING:
+    from proxyconfig.domain.intent import Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +48,77 @@ class BgpPeer:
         Advertised.VIRTUAL_ADDRESSES,
     )
     advertise_lists: Annotated[tuple[Name, ...], Says("Address lists announced as well.")] = ()
+
+
+def _pools_filled(intent: Intent) -> Iterator[Problem]:
+    for pool in intent.snat_pools:
+        if not pool.addresses:
+            yield Problem(
+                f"spec.snatPools[{pool.name}].addresses",
+                "empty",
+                f"SNAT pool {pool.name} has no address; give it one or delete it",
+            )
+
+
+def _snat_addresses_unique(intent: Intent) -> Iterator[Problem]:
+    owner: dict[str, str] = {ip.address: "a self-IP" for ip in intent.self_ips}
+    for pool in intent.snat_pools:
+        for address in pool.addresses:
+            if address in owner:
+                yield Problem(
+                    f"spec.snatPools[{pool.name}].addresses",
+                    "address-taken",
+                    f"{address} is already that of {owner[address]}; one address, one use",
+                )
+            owner.setdefault(address, f"SNAT pool {pool.name}")
+
+
+def _routes_reach(intent: Intent) -> Iterator[Problem]:
+    networks = [
+        ipaddress.ip_network(subnet.cidr)
+        for segment in intent.segments
+        for subnet in segment.subnets
+    ]
+    seen: dict[str, str] = {}
+    for route in intent.static_routes:
+        path = f"spec.staticRoutes[{route.name}]"
+        hop = ipaddress.ip_address(route.next_hop)
+        if hop.version != ipaddress.ip_network(route.destination).version:
+            yield Problem(
+                f"{path}.nextHop", "family", f"{route.next_hop} cannot lead to {route.destination}"
+            )
+        elif not any(hop in network for network in networks):
+            yield Problem(
+                f"{path}.nextHop",
+                "next-hop-outside",
+                f"next hop {route.next_hop} is in none of the tenant's subnets",
+            )
+        if route.destination in seen:
+            yield Problem(
+                f"{path}.destination",
+                "destination-taken",
+                f"route {seen[route.destination]} already leads to {route.destination}",
+            )
+        seen.setdefault(route.destination, route.name)
+
+
+def _peers_fit(intent: Intent) -> Iterator[Problem]:
+    lists = {entry.name for entry in intent.address_lists}
+    seen: dict[str, str] = {}
+    for peer in intent.bgp_peers:
+        path = f"spec.bgpPeers[{peer.name}]"
+        if peer.address in seen:
+            yield Problem(
+                f"{path}.address",
+                "peer-taken",
+                f"{peer.address} is already peer {seen[peer.address]}",
+            )
+        seen.setdefault(peer.address, peer.name)
+        for name in peer.advertise_lists:
+            if name not in lists:
+                yield Problem(
+                    f"{path}.advertiseLists", "unknown-list", f"there is no address list {name}"
+                )
+
+
+CHECKS = (_pools_filled, _snat_addresses_unique, _routes_reach, _peers_fit)
