@@ -1,7 +1,7 @@
 """The two doors of the web tier.
 
-``application`` listens on TCP for people and machines. ``ingress`` listens on a unix socket that only
-the cluster proxy can open: there alone the proxy's word on tenant, rule and trace is believed.
+``application`` listens on TCP for people and machines. ``ingress`` listens on a unix socket that
+only the cluster proxy can open: there alone the proxy's word on tenant, rule and trace is believed.
 """
 
 import os

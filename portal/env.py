@@ -18,7 +18,9 @@ def text(name: str, default: str | None = None) -> str:
         return Path(file).read_text().strip()
     value = os.environ.get(name, default)
     if value is None:
-        raise ImproperlyConfigured(f"{name} is not set. `make up` sets it; see docs/reference/settings.md.")
+        raise ImproperlyConfigured(
+            f"{name} is not set. `make up` sets it; see docs/reference/settings.md."
+        )
     return value
 
 
@@ -51,7 +53,9 @@ def database(name: str, default: str | None = None) -> dict[str, object]:
     """
     url = urlsplit(text(name, default))
     if url.scheme not in {"postgres", "postgresql"} or not url.path.strip("/"):
-        raise ImproperlyConfigured(f"{name} must look like postgresql://user:password@host:5432/name.")
+        raise ImproperlyConfigured(
+            f"{name} must look like postgresql://user:password@host:5432/name."
+        )
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(url.path.strip("/")),

@@ -29,7 +29,9 @@ class TraceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Set ``trace_id``, ``ingress_tenant`` and ``ingress_rule`` on the request."""
         is_ingress = getattr(request, "scope", {}).get("sluice.door") == "ingress"
-        proxy_trace = request.headers.get("X-Sluice-Trace", "").replace("-", "") if is_ingress else ""
+        proxy_trace = (
+            request.headers.get("X-Sluice-Trace", "").replace("-", "") if is_ingress else ""
+        )
         trace_id = proxy_trace if _TRACE.match(proxy_trace) else uuid.uuid4().hex
         request.trace_id = trace_id  # type: ignore[attr-defined]  # read through TenantRequest
         request.ingress_tenant = (  # type: ignore[attr-defined]  # read through TenantRequest

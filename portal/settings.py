@@ -77,7 +77,7 @@ TEMPLATES = [
     },
 ]
 
-# The application's role owns nothing and cannot pass row-level security; only migrations use the owner.
+# The application's role owns nothing and cannot pass row-level security; the owner only migrates.
 _POOL_SIZE = int(env.text("SLUICE_DATABASE_POOL", "0"))
 DATABASES = {
     "default": {

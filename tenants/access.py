@@ -1,13 +1,13 @@
 """The doors of views: which tenant a request is for, and what its user may do there.
 
-A page's view is wrapped in ``tenant_page``. It resolves the tenant's name from the URL as seen by the
-user, opens that tenant's scope around the whole view, and answers "not found" for anything else.
+A page's view is wrapped in ``tenant_page``. It resolves the tenant's name from the URL as seen by
+the user, opens that tenant's scope around the whole view, and answers "not found" otherwise.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -46,7 +46,8 @@ def enter_tenant(user: User, slug: str, *, trace_id: str = "") -> Iterator[tuple
         tenant = Tenant.objects.filter(slug=slug).first()
         if tenant is None:
             raise NotVisibleError(
-                f"No tenant named {slug} is visible to you. Check the name, or ask its NetOps to add you."
+                f"No tenant named {slug} is visible to you."
+                " Check the name, or ask its NetOps to add you."
             )
         membership = Membership.objects.filter(tenant=tenant, user=user).first()
     actor = Actor(
@@ -71,7 +72,8 @@ def require(actor: Actor, action: Action) -> None:
     roles = ", ".join(roles_with(action))
     held = actor.role.value if actor.role else "none"
     raise ForbiddenError(
-        f"Your role here ({held}) does not allow {action.value}. Ask a member with one of: {roles}.",
+        f"Your role here ({held}) does not allow {action.value}."
+        f" Ask a member with one of: {roles}.",
         data={"action": action.value, "role": held},
     )
 
@@ -82,18 +84,23 @@ def tenant_page(
     [Callable[Concatenate[TenantRequest, P], HttpResponse]],
     Callable[Concatenate[HttpRequest, str, P], HttpResponse],
 ]:
-    """Wrap a page that belongs to a tenant: sign-in, the tenant's scope, and the right to ``action``."""
+    """Wrap a tenant's page: sign-in, the tenant's scope, and the right to ``action``."""
 
     def decorate(
         view: Callable[Concatenate[TenantRequest, P], HttpResponse],
     ) -> Callable[Concatenate[HttpRequest, str, P], HttpResponse]:
         @wraps(view)
-        def page(request: Any, tenant: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            with enter_tenant(request.user, tenant, trace_id=request.trace_id) as (row, actor):
+        def page(
+            request: HttpRequest, tenant: str, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            asked = cast("TenantRequest", request)  # The middleware and the lines below fill it.
+            with enter_tenant(asked.user, tenant, trace_id=asked.trace_id) as (row, actor):
                 require(actor, action)
-                request.tenant, request.actor = row, actor
-                return view(request, *args, **kwargs)
+                asked.tenant, asked.actor = row, actor
+                return view(asked, *args, **kwargs)
 
-        return login_required(page)
+        return cast(
+            "Callable[Concatenate[HttpRequest, str, P], HttpResponse]", login_required(page)
+        )
 
     return decorate

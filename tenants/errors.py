@@ -4,9 +4,9 @@ SluiceError                 code, message for people, data for machines
 ├── InvalidError            the caller can mend it: field errors                  400
 ├── NotVisibleError         absent or another tenant's: one answer for both       404
 ├── ForbiddenError          visible, but the role does not allow it               403
-├── ConflictError           made against an old generation, or the name is taken  409
+├── ConflictError           made against an old generation, or a name is taken    409
 ├── TransientError          trying again may help; retry_after_seconds            503, retried
-└── PermanentError          trying again cannot help; a person must act           500, condition False
+└── PermanentError          trying again cannot help; a person must act           500
 """
 
 from collections.abc import Mapping, Sequence

@@ -25,7 +25,9 @@ def _send(task: str, row_id: int) -> None:
     try:
         current_app.send_task(task, args=[row_id], retry=False)
     except OperationalError as error:
-        logger.warning("The broker took no message for %s: %s. The sweep will find it.", task, error)
+        logger.warning(
+            "The broker took no message for %s: %s. The sweep will find it.", task, error
+        )
 
 
 def tenant(tenant_id: int) -> None:

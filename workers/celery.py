@@ -1,6 +1,6 @@
 """The Celery app, its task modules and its beat.
 
-Tasks carry ids only. A message is a hint: every guarantee comes from a sweep that reads the database.
+Tasks carry ids only. A message is a hint: the guarantee is a sweep that reads the database.
 """
 
 import os

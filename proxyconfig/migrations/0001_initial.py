@@ -8,157 +8,405 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('proxy_id', models.UUIDField(help_text="The proxy's own id; makes reports idempotent.", unique=True)),
-                ('trace_id', models.CharField(blank=True, max_length=32)),
-                ('direction', models.CharField(choices=[('In', 'In'), ('Out', 'Out')], max_length=3)),
-                ('source_address', models.GenericIPAddressField(null=True)),
-                ('snat_address', models.GenericIPAddressField(help_text='The address that the far side saw; out only.', null=True)),
-                ('destination_host', models.CharField(blank=True, max_length=253)),
-                ('destination_address', models.GenericIPAddressField(null=True)),
-                ('destination_port', models.PositiveIntegerField(null=True)),
-                ('detail', models.CharField(blank=True, help_text='Method and path; CONNECT.', max_length=300)),
-                ('bytes_sent', models.BigIntegerField(default=0, help_text='From the source.')),
-                ('bytes_received', models.BigIntegerField(default=0, help_text='To the source.')),
-                ('verdict', models.CharField(choices=[('Allowed', 'Allowed'), ('Denied', 'Denied'), ('WouldDeny', 'WouldDeny'), ('Error', 'Error')], max_length=10)),
-                ('rule_id', models.CharField(max_length=200)),
-                ('message', models.TextField(blank=True)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "proxy_id",
+                    models.UUIDField(
+                        help_text="The proxy's own id; makes reports idempotent.", unique=True
+                    ),
+                ),
+                ("trace_id", models.CharField(blank=True, max_length=32)),
+                (
+                    "direction",
+                    models.CharField(choices=[("In", "In"), ("Out", "Out")], max_length=3),
+                ),
+                ("source_address", models.GenericIPAddressField(null=True)),
+                (
+                    "snat_address",
+                    models.GenericIPAddressField(
+                        help_text="The address that the far side saw; out only.", null=True
+                    ),
+                ),
+                ("destination_host", models.CharField(blank=True, max_length=253)),
+                ("destination_address", models.GenericIPAddressField(null=True)),
+                ("destination_port", models.PositiveIntegerField(null=True)),
+                (
+                    "detail",
+                    models.CharField(
+                        blank=True, help_text="Method and path; CONNECT.", max_length=300
+                    ),
+                ),
+                ("bytes_sent", models.BigIntegerField(default=0, help_text="From the source.")),
+                ("bytes_received", models.BigIntegerField(default=0, help_text="To the source.")),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("Allowed", "Allowed"),
+                            ("Denied", "Denied"),
+                            ("WouldDeny", "WouldDeny"),
+                            ("Error", "Error"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("rule_id", models.CharField(max_length=200)),
+                ("message", models.TextField(blank=True)),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['-opened_at', '-id'],
+                "ordering": ["-opened_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='EgressPolicy',
+            name="EgressPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('is_enabled', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                ("is_enabled", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'verbose_name_plural': 'egress policies',
-                'ordering': ['name'],
+                "verbose_name_plural": "egress policies",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='EgressRule',
+            name="EgressRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('order', models.PositiveIntegerField(default=0)),
-                ('host', models.CharField(blank=True, help_text='example.org, or *.example.org for its subdomains.', max_length=253)),
-                ('network', tenants.models.fields.CidrField(blank=True, null=True)),
-                ('ports', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)]), size=None)),
-                ('granted_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("order", models.PositiveIntegerField(default=0)),
+                (
+                    "host",
+                    models.CharField(
+                        blank=True,
+                        help_text="example.org, or *.example.org for its subdomains.",
+                        max_length=253,
+                    ),
+                ),
+                ("network", tenants.models.fields.CidrField(blank=True, null=True)),
+                (
+                    "ports",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.PositiveIntegerField(
+                            validators=[
+                                django.core.validators.MinValueValidator(1),
+                                django.core.validators.MaxValueValidator(65535),
+                            ]
+                        ),
+                        size=None,
+                    ),
+                ),
+                ("granted_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['policy_id', 'order'],
+                "ordering": ["policy_id", "order"],
             },
         ),
         migrations.CreateModel(
-            name='IngressPolicy',
+            name="IngressPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('service', models.CharField(default='ragapp', max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('service_port', models.PositiveIntegerField(default=8080, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)])),
-                ('hostnames', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=253), blank=True, default=list, help_text='Empty: any.', size=None)),
-                ('path_prefix', models.CharField(default='/', max_length=200, validators=[django.core.validators.RegexValidator('^/[A-Za-z0-9._~/-]*\\Z', 'Start with / and use letters, digits and . _ ~ / - only.')])),
-                ('allowed_sources', django.contrib.postgres.fields.ArrayField(base_field=tenants.models.fields.CidrField(), blank=True, default=list, help_text='Networks in CIDR notation whose clients may connect. Empty: any.', size=None)),
-                ('is_enabled', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "service",
+                    models.CharField(
+                        default="ragapp",
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "service_port",
+                    models.PositiveIntegerField(
+                        default=8080,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
+                    ),
+                ),
+                (
+                    "hostnames",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=253),
+                        blank=True,
+                        default=list,
+                        help_text="Empty: any.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "path_prefix",
+                    models.CharField(
+                        default="/",
+                        max_length=200,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^/[A-Za-z0-9._~/-]*\\Z",
+                                "Start with / and use letters, digits and . _ ~ / - only.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "allowed_sources",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=tenants.models.fields.CidrField(),
+                        blank=True,
+                        default=list,
+                        help_text="Networks in CIDR notation whose clients may connect. Empty: any.",
+                        size=None,
+                    ),
+                ),
+                ("is_enabled", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'verbose_name_plural': 'ingress policies',
-                'ordering': ['name'],
+                "verbose_name_plural": "ingress policies",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Listener',
+            name="Listener",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('port', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)])),
-                ('protocol', models.CharField(choices=[('http', 'HTTP'), ('tcp', 'TCP'), ('udp', 'UDP')], default='http', max_length=4)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "port",
+                    models.PositiveIntegerField(
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ]
+                    ),
+                ),
+                (
+                    "protocol",
+                    models.CharField(
+                        choices=[("http", "HTTP"), ("tcp", "TCP"), ("udp", "UDP")],
+                        default="http",
+                        max_length=4,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['virtual_address__address', 'port'],
+                "ordering": ["virtual_address__address", "port"],
             },
         ),
         migrations.CreateModel(
-            name='Placement',
+            name="Placement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('observed_generation', models.BigIntegerField(default=0)),
-                ('applied_hash', models.CharField(blank=True, max_length=64)),
-                ('applied_at', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('next_check_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('checked_at', models.DateTimeField(null=True)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('conditions', models.JSONField(default=list, help_text='[{type, status, reason, message, observed_generation, last_transition_time}]')),
-                ('sync_state', models.CharField(choices=[('InSync', 'InSync'), ('OutOfSync', 'OutOfSync'), ('Drifted', 'Drifted'), ('Unknown', 'Unknown'), ('Paused', 'Paused')], default='Unknown', max_length=16)),
-                ('health', models.CharField(choices=[('Healthy', 'Healthy'), ('Progressing', 'Progressing'), ('Degraded', 'Degraded'), ('Missing', 'Missing'), ('Unknown', 'Unknown')], default='Unknown', max_length=16)),
-                ('drift_count', models.PositiveIntegerField(default=0)),
-                ('drifted_at', models.DateTimeField(help_text='When drift was last seen.', null=True)),
-                ('drift_healed_at', models.DateTimeField(null=True)),
-                ('drift_message', models.TextField(blank=True, help_text='What differed, in one sentence.')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("observed_generation", models.BigIntegerField(default=0)),
+                ("applied_hash", models.CharField(blank=True, max_length=64)),
+                ("applied_at", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("next_check_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("checked_at", models.DateTimeField(null=True)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                (
+                    "conditions",
+                    models.JSONField(
+                        default=list,
+                        help_text="[{type, status, reason, message, observed_generation, last_transition_time}]",
+                    ),
+                ),
+                (
+                    "sync_state",
+                    models.CharField(
+                        choices=[
+                            ("InSync", "InSync"),
+                            ("OutOfSync", "OutOfSync"),
+                            ("Drifted", "Drifted"),
+                            ("Unknown", "Unknown"),
+                            ("Paused", "Paused"),
+                        ],
+                        default="Unknown",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "health",
+                    models.CharField(
+                        choices=[
+                            ("Healthy", "Healthy"),
+                            ("Progressing", "Progressing"),
+                            ("Degraded", "Degraded"),
+                            ("Missing", "Missing"),
+                            ("Unknown", "Unknown"),
+                        ],
+                        default="Unknown",
+                        max_length=16,
+                    ),
+                ),
+                ("drift_count", models.PositiveIntegerField(default=0)),
+                (
+                    "drifted_at",
+                    models.DateTimeField(help_text="When drift was last seen.", null=True),
+                ),
+                ("drift_healed_at", models.DateTimeField(null=True)),
+                (
+                    "drift_message",
+                    models.TextField(blank=True, help_text="What differed, in one sentence."),
+                ),
             ],
             options={
-                'ordering': ['tenant_id', 'cluster_id'],
+                "ordering": ["tenant_id", "cluster_id"],
             },
         ),
         migrations.CreateModel(
-            name='Plan',
+            name="Plan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('Draft', 'Draft'), ('Planned', 'Planned'), ('AwaitingApproval', 'AwaitingApproval'), ('Approved', 'Approved'), ('Refused', 'Refused'), ('Applying', 'Applying'), ('Applied', 'Applied'), ('Failed', 'Failed'), ('Cancelled', 'Cancelled'), ('Superseded', 'Superseded'), ('RolledBack', 'RolledBack')], default='Planned', max_length=20)),
-                ('author_name', models.CharField(max_length=150)),
-                ('reason', models.TextField(blank=True)),
-                ('base_generation', models.BigIntegerField(help_text='The generation that it was made against.')),
-                ('intent', models.JSONField()),
-                ('intent_hash', models.CharField(max_length=64)),
-                ('summary', models.CharField(max_length=300)),
-                ('entries', models.JSONField(help_text='[{action, kind, name, reason, changes}] in display order.')),
-                ('findings', models.JSONField(default=list, help_text='[{code, message}]: why a rule may not approve it.')),
-                ('decided_by', models.CharField(blank=True, help_text='A person, or the rule.', max_length=150)),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('decision_comment', models.TextField(blank=True)),
-                ('trace_id', models.CharField(blank=True, max_length=32)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Draft", "Draft"),
+                            ("Planned", "Planned"),
+                            ("AwaitingApproval", "AwaitingApproval"),
+                            ("Approved", "Approved"),
+                            ("Refused", "Refused"),
+                            ("Applying", "Applying"),
+                            ("Applied", "Applied"),
+                            ("Failed", "Failed"),
+                            ("Cancelled", "Cancelled"),
+                            ("Superseded", "Superseded"),
+                            ("RolledBack", "RolledBack"),
+                        ],
+                        default="Planned",
+                        max_length=20,
+                    ),
+                ),
+                ("author_name", models.CharField(max_length=150)),
+                ("reason", models.TextField(blank=True)),
+                (
+                    "base_generation",
+                    models.BigIntegerField(help_text="The generation that it was made against."),
+                ),
+                ("intent", models.JSONField()),
+                ("intent_hash", models.CharField(max_length=64)),
+                ("summary", models.CharField(max_length=300)),
+                (
+                    "entries",
+                    models.JSONField(
+                        help_text="[{action, kind, name, reason, changes}] in display order."
+                    ),
+                ),
+                (
+                    "findings",
+                    models.JSONField(
+                        default=list, help_text="[{code, message}]: why a rule may not approve it."
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.CharField(
+                        blank=True, help_text="A person, or the rule.", max_length=150
+                    ),
+                ),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("decision_comment", models.TextField(blank=True)),
+                ("trace_id", models.CharField(blank=True, max_length=32)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Revision',
+            name="Revision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation', models.BigIntegerField()),
-                ('intent', models.JSONField()),
-                ('intent_hash', models.CharField(max_length=64)),
-                ('author_name', models.CharField(max_length=150)),
-                ('reason', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("generation", models.BigIntegerField()),
+                ("intent", models.JSONField()),
+                ("intent_hash", models.CharField(max_length=64)),
+                ("author_name", models.CharField(max_length=150)),
+                ("reason", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['-generation'],
+                "ordering": ["-generation"],
             },
         ),
     ]

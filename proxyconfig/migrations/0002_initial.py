@@ -6,158 +6,232 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('proxyconfig', '0001_initial'),
-        ('tenants', '0001_initial'),
+        ("proxyconfig", "0001_initial"),
+        ("tenants", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='connection',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="connection",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='egresspolicy',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="egresspolicy",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='egressrule',
-            name='granted_by',
-            field=models.ForeignKey(blank=True, help_text='The platform administrator who let this rule reach private addresses.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="egressrule",
+            name="granted_by",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The platform administrator who let this rule reach private addresses.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='egressrule',
-            name='policy',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='proxyconfig.egresspolicy'),
+            model_name="egressrule",
+            name="policy",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="rules",
+                to="proxyconfig.egresspolicy",
+            ),
         ),
         migrations.AddField(
-            model_name='egressrule',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="egressrule",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='ingresspolicy',
-            name='namespace',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.namespace'),
+            model_name="ingresspolicy",
+            name="namespace",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="tenants.namespace",
+            ),
         ),
         migrations.AddField(
-            model_name='ingresspolicy',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="ingresspolicy",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='listener',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="listener",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='listener',
-            name='virtual_address',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.virtualaddress'),
+            model_name="listener",
+            name="virtual_address",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="tenants.virtualaddress",
+            ),
         ),
         migrations.AddField(
-            model_name='ingresspolicy',
-            name='listener',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='policies', to='proxyconfig.listener'),
+            model_name="ingresspolicy",
+            name="listener",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="policies",
+                to="proxyconfig.listener",
+            ),
         ),
         migrations.AddField(
-            model_name='placement',
-            name='cluster',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.cluster'),
+            model_name="placement",
+            name="cluster",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.cluster"
+            ),
         ),
         migrations.AddField(
-            model_name='placement',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="placement",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='author',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="plan",
+            name="author",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="plan",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='revision',
-            name='plan',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='revision', to='proxyconfig.plan'),
+            model_name="revision",
+            name="plan",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="revision",
+                to="proxyconfig.plan",
+            ),
         ),
         migrations.AddField(
-            model_name='revision',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="revision",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='connection',
-            index=models.Index(fields=['tenant', '-opened_at', '-id'], name='connection_newest'),
+            model_name="connection",
+            index=models.Index(fields=["tenant", "-opened_at", "-id"], name="connection_newest"),
         ),
         migrations.AddIndex(
-            model_name='connection',
-            index=models.Index(fields=['trace_id'], name='connection_trace'),
+            model_name="connection",
+            index=models.Index(fields=["trace_id"], name="connection_trace"),
         ),
         migrations.AddIndex(
-            model_name='connection',
-            index=models.Index(condition=models.Q(('verdict', 'Denied')), fields=['tenant', '-opened_at'], name='connection_denied'),
+            model_name="connection",
+            index=models.Index(
+                condition=models.Q(("verdict", "Denied")),
+                fields=["tenant", "-opened_at"],
+                name="connection_denied",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='egresspolicy',
-            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='egress_policy_name'),
+            model_name="egresspolicy",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "name"), name="egress_policy_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='egresspolicy',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='egress_policy_tenant_id'),
+            model_name="egresspolicy",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "id"), name="egress_policy_tenant_id"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='egressrule',
-            constraint=models.UniqueConstraint(fields=('policy', 'order'), name='egress_rule_order'),
+            model_name="egressrule",
+            constraint=models.UniqueConstraint(
+                fields=("policy", "order"), name="egress_rule_order"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='egressrule',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('host', ''), ('network__isnull', False)), models.Q(models.Q(('host', ''), _negated=True), ('network__isnull', True)), _connector='OR'), name='egress_rule_names_one_destination'),
+            model_name="egressrule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("host", ""), ("network__isnull", False)),
+                    models.Q(models.Q(("host", ""), _negated=True), ("network__isnull", True)),
+                    _connector="OR",
+                ),
+                name="egress_rule_names_one_destination",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='listener',
-            constraint=models.UniqueConstraint(fields=('virtual_address', 'port', 'protocol'), name='listener_one_owner'),
+            model_name="listener",
+            constraint=models.UniqueConstraint(
+                fields=("virtual_address", "port", "protocol"), name="listener_one_owner"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='listener',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='listener_tenant_id'),
+            model_name="listener",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="listener_tenant_id"),
         ),
         migrations.AddConstraint(
-            model_name='listener',
-            constraint=models.CheckConstraint(condition=models.Q(('port__range', (1, 65535))), name='listener_port_in_range'),
+            model_name="listener",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("port__range", (1, 65535))), name="listener_port_in_range"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ingresspolicy',
-            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='ingress_policy_name'),
+            model_name="ingresspolicy",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "name"), name="ingress_policy_name"
+            ),
         ),
         migrations.AddIndex(
-            model_name='placement',
-            index=models.Index(fields=['next_check_at'], name='placement_due_check'),
+            model_name="placement",
+            index=models.Index(fields=["next_check_at"], name="placement_due_check"),
         ),
         migrations.AddIndex(
-            model_name='placement',
-            index=models.Index(fields=['next_attempt_at'], name='placement_due_attempt'),
+            model_name="placement",
+            index=models.Index(fields=["next_attempt_at"], name="placement_due_attempt"),
         ),
         migrations.AddConstraint(
-            model_name='placement',
-            constraint=models.UniqueConstraint(fields=('tenant', 'cluster'), name='placement_once'),
+            model_name="placement",
+            constraint=models.UniqueConstraint(fields=("tenant", "cluster"), name="placement_once"),
         ),
         migrations.AddIndex(
-            model_name='plan',
-            index=models.Index(fields=['tenant', '-id'], name='plan_newest'),
+            model_name="plan",
+            index=models.Index(fields=["tenant", "-id"], name="plan_newest"),
         ),
         migrations.AddConstraint(
-            model_name='revision',
-            constraint=models.UniqueConstraint(fields=('tenant', 'generation'), name='revision_generation'),
+            model_name="revision",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "generation"), name="revision_generation"
+            ),
         ),
     ]

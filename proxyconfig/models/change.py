@@ -8,7 +8,7 @@ from tenants.models.scoped import TenantScoped
 
 
 class Plan(TenantScoped):
-    """A frozen wish: the whole intent it would make current, and what that changes on the proxies."""
+    """A frozen wish: the intent that it would make current, and what that changes on proxies."""
 
     state = models.CharField(
         max_length=20,
@@ -24,7 +24,9 @@ class Plan(TenantScoped):
     intent = models.JSONField()
     intent_hash = models.CharField(max_length=64)
     summary = models.CharField(max_length=300)
-    entries = models.JSONField(help_text="[{action, kind, name, reason, changes}] in display order.")
+    entries = models.JSONField(
+        help_text="[{action, kind, name, reason, changes}] in display order."
+    )
     findings = models.JSONField(
         default=list, help_text="[{code, message}]: why a rule may not approve it."
     )

@@ -9,7 +9,9 @@ from tenants.models.scoped import TenantScoped
 class Connection(TenantScoped):
     """What went in or out, who it was, which rule decided, and how many bytes it carried."""
 
-    proxy_id = models.UUIDField(unique=True, help_text="The proxy's own id; makes reports idempotent.")
+    proxy_id = models.UUIDField(
+        unique=True, help_text="The proxy's own id; makes reports idempotent."
+    )
     trace_id = models.CharField(max_length=32, blank=True)
     direction = models.CharField(
         max_length=3, choices=[(direction.value, direction.value) for direction in Direction]

@@ -6,132 +6,270 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Chunk',
+            name="Chunk",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.BigIntegerField()),
-                ('id', models.BigIntegerField()),
-                ('corpus_id', models.BigIntegerField()),
-                ('document_id', models.BigIntegerField()),
-                ('ordinal', models.PositiveIntegerField(help_text='Place in the document, from 0.')),
-                ('title', models.TextField()),
-                ('section', models.TextField(help_text="Headings from the top, joined by ' > '.")),
-                ('page', models.PositiveIntegerField(null=True)),
-                ('char_start', models.PositiveIntegerField(help_text="Span in the document's text, end exclusive.")),
-                ('char_end', models.PositiveIntegerField()),
-                ('text', models.TextField()),
-                ('token_count', models.PositiveIntegerField()),
-                ('lexeme_count', models.PositiveIntegerField(help_text="BM25's length.")),
-                ('content_hash', models.CharField(max_length=64)),
-                ('embedding', pgvector.django.halfvec.HalfVectorField(dimensions=384)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("tenant_id", models.BigIntegerField()),
+                ("id", models.BigIntegerField()),
+                ("corpus_id", models.BigIntegerField()),
+                ("document_id", models.BigIntegerField()),
+                (
+                    "ordinal",
+                    models.PositiveIntegerField(help_text="Place in the document, from 0."),
+                ),
+                ("title", models.TextField()),
+                ("section", models.TextField(help_text="Headings from the top, joined by ' > '.")),
+                ("page", models.PositiveIntegerField(null=True)),
+                (
+                    "char_start",
+                    models.PositiveIntegerField(
+                        help_text="Span in the document's text, end exclusive."
+                    ),
+                ),
+                ("char_end", models.PositiveIntegerField()),
+                ("text", models.TextField()),
+                ("token_count", models.PositiveIntegerField()),
+                ("lexeme_count", models.PositiveIntegerField(help_text="BM25's length.")),
+                ("content_hash", models.CharField(max_length=64)),
+                ("embedding", pgvector.django.halfvec.HalfVectorField(dimensions=384)),
             ],
             options={
-                'db_table': 'ragapp_chunk',
-                'ordering': ['document_id', 'ordinal'],
-                'managed': False,
+                "db_table": "ragapp_chunk",
+                "ordering": ["document_id", "ordinal"],
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Posting',
+            name="Posting",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'corpus_id', 'term', 'chunk_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.BigIntegerField()),
-                ('corpus_id', models.BigIntegerField()),
-                ('term', models.TextField()),
-                ('chunk_id', models.BigIntegerField()),
-                ('frequency', models.PositiveSmallIntegerField()),
-                ('lexeme_count', models.PositiveIntegerField(help_text="The chunk's length.")),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "corpus_id",
+                        "term",
+                        "chunk_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("tenant_id", models.BigIntegerField()),
+                ("corpus_id", models.BigIntegerField()),
+                ("term", models.TextField()),
+                ("chunk_id", models.BigIntegerField()),
+                ("frequency", models.PositiveSmallIntegerField()),
+                ("lexeme_count", models.PositiveIntegerField(help_text="The chunk's length.")),
             ],
             options={
-                'db_table': 'ragapp_posting',
-                'managed': False,
+                "db_table": "ragapp_posting",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Corpus',
+            name="Corpus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('description', models.CharField(blank=True, max_length=300)),
-                ('dense_weight', models.FloatField(default=0.6, help_text='Share of the dense score in the fused one; the rest is BM25.', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('embedder', models.CharField(blank=True, help_text='What its vectors are from.', max_length=200)),
-                ('document_count', models.PositiveIntegerField(default=0)),
-                ('chunk_count', models.PositiveIntegerField(default=0)),
-                ('lexeme_count', models.BigIntegerField(default=0, help_text='Sum over chunks, for BM25.')),
-                ('trained_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                ("description", models.CharField(blank=True, max_length=300)),
+                (
+                    "dense_weight",
+                    models.FloatField(
+                        default=0.6,
+                        help_text="Share of the dense score in the fused one; the rest is BM25.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "embedder",
+                    models.CharField(
+                        blank=True, help_text="What its vectors are from.", max_length=200
+                    ),
+                ),
+                ("document_count", models.PositiveIntegerField(default=0)),
+                ("chunk_count", models.PositiveIntegerField(default=0)),
+                (
+                    "lexeme_count",
+                    models.BigIntegerField(default=0, help_text="Sum over chunks, for BM25."),
+                ),
+                ("trained_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'verbose_name_plural': 'corpora',
-                'ordering': ['name'],
+                "verbose_name_plural": "corpora",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Document',
+            name="Document",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('url', models.CharField(max_length=2000)),
-                ('title', models.CharField(blank=True, max_length=500)),
-                ('text', models.TextField(blank=True)),
-                ('content_type', models.CharField(blank=True, max_length=100)),
-                ('content_hash', models.CharField(blank=True, help_text='SHA-256 of what was fetched.', max_length=64)),
-                ('size_bytes', models.BigIntegerField(default=0)),
-                ('state', models.CharField(choices=[('Ready', 'Ready'), ('Failed', 'Failed')], max_length=8)),
-                ('error', models.TextField(blank=True, help_text='Why it failed and what to do next.')),
-                ('chunk_count', models.PositiveIntegerField(default=0)),
-                ('fetched_at', models.DateTimeField(null=True)),
-                ('trace_id', models.CharField(blank=True, max_length=32)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("url", models.CharField(max_length=2000)),
+                ("title", models.CharField(blank=True, max_length=500)),
+                ("text", models.TextField(blank=True)),
+                ("content_type", models.CharField(blank=True, max_length=100)),
+                (
+                    "content_hash",
+                    models.CharField(
+                        blank=True, help_text="SHA-256 of what was fetched.", max_length=64
+                    ),
+                ),
+                ("size_bytes", models.BigIntegerField(default=0)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("Ready", "Ready"), ("Failed", "Failed")], max_length=8
+                    ),
+                ),
+                (
+                    "error",
+                    models.TextField(blank=True, help_text="Why it failed and what to do next."),
+                ),
+                ("chunk_count", models.PositiveIntegerField(default=0)),
+                ("fetched_at", models.DateTimeField(null=True)),
+                ("trace_id", models.CharField(blank=True, max_length=32)),
             ],
             options={
-                'ordering': ['url'],
+                "ordering": ["url"],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('trace_id', models.CharField(max_length=32, unique=True)),
-                ('channel', models.CharField(choices=[('portal', 'Portal'), ('api', 'REST API'), ('ingress', 'Ingress address')], max_length=8)),
-                ('asked_by', models.CharField(max_length=150)),
-                ('question', models.TextField()),
-                ('state', models.CharField(choices=[('Queued', 'Queued'), ('Running', 'Running'), ('Succeeded', 'Succeeded'), ('Failed', 'Failed'), ('Cancelled', 'Cancelled')], default='Queued', max_length=16)),
-                ('route', models.CharField(blank=True, help_text='local or web.', max_length=8)),
-                ('answer', models.TextField(blank=True)),
-                ('end', models.CharField(blank=True, choices=[('Found', 'Found'), ('NotFound', 'NotFound'), ('Blocked', 'Blocked')], max_length=16)),
-                ('end_message', models.TextField(blank=True, help_text='Why it ended so, and what to do next.')),
-                ('entries', models.JSONField(default=list, help_text='The trace, in order; ragapp/domain/trace.py.')),
-                ('citations', models.JSONField(default=list)),
-                ('usage', models.JSONField(default=dict, help_text='Tokens by kind, and seconds.')),
-                ('error', models.TextField(blank=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('heartbeat_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("trace_id", models.CharField(max_length=32, unique=True)),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("portal", "Portal"),
+                            ("api", "REST API"),
+                            ("ingress", "Ingress address"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("asked_by", models.CharField(max_length=150)),
+                ("question", models.TextField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Queued", "Queued"),
+                            ("Running", "Running"),
+                            ("Succeeded", "Succeeded"),
+                            ("Failed", "Failed"),
+                            ("Cancelled", "Cancelled"),
+                        ],
+                        default="Queued",
+                        max_length=16,
+                    ),
+                ),
+                ("route", models.CharField(blank=True, help_text="local or web.", max_length=8)),
+                ("answer", models.TextField(blank=True)),
+                (
+                    "end",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("Found", "Found"),
+                            ("NotFound", "NotFound"),
+                            ("Blocked", "Blocked"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "end_message",
+                    models.TextField(blank=True, help_text="Why it ended so, and what to do next."),
+                ),
+                (
+                    "entries",
+                    models.JSONField(
+                        default=list, help_text="The trace, in order; ragapp/domain/trace.py."
+                    ),
+                ),
+                ("citations", models.JSONField(default=list)),
+                ("usage", models.JSONField(default=dict, help_text="Tokens by kind, and seconds.")),
+                ("error", models.TextField(blank=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("heartbeat_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Source',
+            name="Source",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('url', models.CharField(max_length=2000, validators=[django.core.validators.URLValidator(schemes=['http', 'https'])])),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "url",
+                    models.CharField(
+                        max_length=2000,
+                        validators=[django.core.validators.URLValidator(schemes=["http", "https"])],
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
     ]

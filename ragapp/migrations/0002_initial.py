@@ -5,80 +5,102 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('ragapp', '0001_initial'),
-        ('tenants', '0001_initial'),
+        ("ragapp", "0001_initial"),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='corpus',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="corpus",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='document',
-            name='corpus',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='documents', to='ragapp.corpus'),
+            model_name="document",
+            name="corpus",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="documents",
+                to="ragapp.corpus",
+            ),
         ),
         migrations.AddField(
-            model_name='document',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="document",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='corpus',
-            field=models.ForeignKey(blank=True, help_text="Where to look; all of the tenant's corpora when empty.", null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='ragapp.corpus'),
+            model_name="run",
+            name="corpus",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Where to look; all of the tenant's corpora when empty.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="ragapp.corpus",
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="run",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='source',
-            name='corpus',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sources', to='ragapp.corpus'),
+            model_name="source",
+            name="corpus",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="sources",
+                to="ragapp.corpus",
+            ),
         ),
         migrations.AddField(
-            model_name='source',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant'),
+            model_name="source",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants.tenant"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='corpus',
-            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='corpus_name'),
+            model_name="corpus",
+            constraint=models.UniqueConstraint(fields=("tenant", "name"), name="corpus_name"),
         ),
         migrations.AddConstraint(
-            model_name='corpus',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='corpus_tenant_id'),
+            model_name="corpus",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="corpus_tenant_id"),
         ),
         migrations.AddIndex(
-            model_name='document',
-            index=models.Index(fields=['corpus', 'content_hash'], name='document_hash'),
+            model_name="document",
+            index=models.Index(fields=["corpus", "content_hash"], name="document_hash"),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.UniqueConstraint(fields=('corpus', 'url'), name='document_once'),
+            model_name="document",
+            constraint=models.UniqueConstraint(fields=("corpus", "url"), name="document_once"),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='document_tenant_id'),
+            model_name="document",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="document_tenant_id"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['tenant', '-id'], name='run_newest'),
+            model_name="run",
+            index=models.Index(fields=["tenant", "-id"], name="run_newest"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['state', 'heartbeat_at'], name='run_stale'),
+            model_name="run",
+            index=models.Index(fields=["state", "heartbeat_at"], name="run_stale"),
         ),
         migrations.AddConstraint(
-            model_name='source',
-            constraint=models.UniqueConstraint(fields=('corpus', 'url'), name='source_once'),
+            model_name="source",
+            constraint=models.UniqueConstraint(fields=("corpus", "url"), name="source_once"),
         ),
     ]

@@ -1,7 +1,7 @@
 """Chunks and postings: what retrieval reads, list-partitioned by tenant.
 
-A tenant's partition is made at its first training (``make_partition``). No foreign key touches these
-tables, and every query on them names the tenant as a literal, so that one partition alone is planned.
+A tenant's partition is made at its first training (``make_partition``). No foreign key touches
+these tables, and every query names the tenant as a literal, so that one partition is planned.
 """
 
 from django.db import connection, models
@@ -24,7 +24,9 @@ class Chunk(models.Model):
     title = models.TextField()
     section = models.TextField(help_text="Headings from the top, joined by ' > '.")
     page = models.PositiveIntegerField(null=True)
-    char_start = models.PositiveIntegerField(help_text="Span in the document's text, end exclusive.")
+    char_start = models.PositiveIntegerField(
+        help_text="Span in the document's text, end exclusive."
+    )
     char_end = models.PositiveIntegerField()
     text = models.TextField()
     token_count = models.PositiveIntegerField()

@@ -77,7 +77,9 @@ class Document(TenantScoped):
     title = models.CharField(max_length=500, blank=True)
     text = models.TextField(blank=True)
     content_type = models.CharField(max_length=100, blank=True)
-    content_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of what was fetched.")
+    content_hash = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of what was fetched."
+    )
     size_bytes = models.BigIntegerField(default=0)
     state = models.CharField(max_length=8, choices=DocumentState.choices)
     error = models.TextField(blank=True, help_text="Why it failed and what to do next.")

@@ -22,7 +22,11 @@ class Run(TenantScoped):
     channel = models.CharField(max_length=8, choices=Channel.choices)
     asked_by = models.CharField(max_length=150)
     corpus = models.ForeignKey(
-        "ragapp.Corpus", on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        "ragapp.Corpus",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
         help_text="Where to look; all of the tenant's corpora when empty.",
     )
     question = models.TextField()
@@ -37,7 +41,9 @@ class Run(TenantScoped):
         max_length=16, blank=True, choices=[(end.value, end.value) for end in AnswerEnd]
     )
     end_message = models.TextField(blank=True, help_text="Why it ended so, and what to do next.")
-    entries = models.JSONField(default=list, help_text="The trace, in order; ragapp/domain/trace.py.")
+    entries = models.JSONField(
+        default=list, help_text="The trace, in order; ragapp/domain/trace.py."
+    )
     citations = models.JSONField(default=list)
     usage = models.JSONField(default=dict, help_text="Tokens by kind, and seconds.")
     error = models.TextField(blank=True)

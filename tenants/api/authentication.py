@@ -12,7 +12,9 @@ from tenants.models.scoped import Scope, open_scope, tenant_scope
 from tenants.models.token import PREFIX, ApiToken, hash_key
 
 _LAST_USED_STEP = timedelta(minutes=1)
-_REFUSED = "This API token is unknown, expired or revoked. Make a new one on the tenant's tokens page."
+_REFUSED = (
+    "This API token is unknown, expired or revoked. Make a new one on the tenant's tokens page."
+)
 
 
 class TokenAuthentication(BaseAuthentication):

@@ -1,5 +1,6 @@
 """Every error of the REST API in one shape: RFC 9457, ``application/problem+json``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import Http404
@@ -78,7 +79,7 @@ def _problem(
     detail: str,
     *,
     trace_id: str,
-    extra: dict[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
     body = {

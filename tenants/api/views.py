@@ -24,8 +24,8 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 class TenantView(APIView):
     """Base of each view under ``/tenants/<slug>/``, and of those at a tenant's own address.
 
-    Set ``read_action`` and ``write_action``; inside a handler ``self.tenant`` and ``self.actor`` are
-    set and the scope is open. An error of any kind undoes the whole request.
+    Set ``read_action`` and ``write_action``; inside a handler ``self.tenant`` and ``self.actor``
+    are set and the scope is open. An error of any kind undoes the whole request.
     """
 
     read_action: ClassVar[Action] = Action.VIEW
@@ -42,7 +42,7 @@ class TenantView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then open the scope of the tenant that the request is for."""
         super().initial(request, *args, **kwargs)
-        slug = kwargs.get("tenant") or getattr(request, "ingress_tenant", "")
+        slug = str(kwargs.get("tenant") or getattr(request, "ingress_tenant", ""))
         if isinstance(request.auth, ApiToken):
             self._enter_by_token(request, request.auth, slug)
         elif request.user.is_authenticated:

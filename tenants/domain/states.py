@@ -1,6 +1,6 @@
 """The one vocabulary of states.
 
-UI, API, metrics, logs and docs all take their words from here; docs/reference/states.md explains each.
+UI, API, metrics, logs and docs take their words from here; docs/reference/states.md explains each.
 Plain enums without Django, so that the pure layers may use them too.
 """
 

@@ -8,301 +8,811 @@ import django.contrib.postgres.indexes
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import tenants.models.fields
 from django.conf import settings
 from django.db import migrations, models
 
+import tenants.models.fields
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AuditEntry',
+            name="AuditEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('actor', models.CharField(max_length=150)),
-                ('is_platform_staff', models.BooleanField(default=False)),
-                ('event', models.CharField(help_text='noun.past-participle, as in policy.published', max_length=64)),
-                ('object_type', models.CharField(blank=True, max_length=64)),
-                ('object_id', models.CharField(blank=True, max_length=64)),
-                ('object_name', models.CharField(blank=True, max_length=200)),
-                ('reason', models.TextField(blank=True)),
-                ('detail', models.JSONField(default=dict)),
-                ('trace_id', models.CharField(blank=True, max_length=32)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("actor", models.CharField(max_length=150)),
+                ("is_platform_staff", models.BooleanField(default=False)),
+                (
+                    "event",
+                    models.CharField(
+                        help_text="noun.past-participle, as in policy.published", max_length=64
+                    ),
+                ),
+                ("object_type", models.CharField(blank=True, max_length=64)),
+                ("object_id", models.CharField(blank=True, max_length=64)),
+                ("object_name", models.CharField(blank=True, max_length=200)),
+                ("reason", models.TextField(blank=True)),
+                ("detail", models.JSONField(default=dict)),
+                ("trace_id", models.CharField(blank=True, max_length=32)),
             ],
             options={
-                'verbose_name_plural': 'audit entries',
-                'ordering': ['-id'],
+                "verbose_name_plural": "audit entries",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Cluster',
+            name="Cluster",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('flavour', models.CharField(choices=[('local', 'Local proxy'), ('spk', 'F5 BIG-IP Next SPK'), ('bnk', 'F5 BIG-IP Next for Kubernetes'), ('gateway', 'Gateway API')], default='local', max_length=16)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "flavour",
+                    models.CharField(
+                        choices=[
+                            ("local", "Local proxy"),
+                            ("spk", "F5 BIG-IP Next SPK"),
+                            ("bnk", "F5 BIG-IP Next for Kubernetes"),
+                            ("gateway", "Gateway API"),
+                        ],
+                        default="local",
+                        max_length=16,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('name', models.CharField(max_length=200)),
-                ('generation', models.BigIntegerField(default=0)),
-                ('auto_apply', models.BooleanField(default=True, help_text='Approve plans inside the guardrails by rule, at once.')),
-                ('is_paused', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "slug",
+                    models.CharField(
+                        max_length=63,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("generation", models.BigIntegerField(default=0)),
+                (
+                    "auto_apply",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Approve plans inside the guardrails by rule, at once.",
+                    ),
+                ),
+                ("is_paused", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['slug'],
+                "ordering": ["slug"],
             },
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                (
+                    "first_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="first name"),
+                ),
+                (
+                    "last_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="last name"),
+                ),
+                (
+                    "email",
+                    models.EmailField(blank=True, max_length=254, verbose_name="email address"),
+                ),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "date_joined",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="date joined"
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='AuditSeal',
+            name="AuditSeal",
             fields=[
-                ('sequence', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('hash', models.CharField(max_length=64)),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='seal', to='tenants.auditentry')),
+                ("sequence", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("hash", models.CharField(max_length=64)),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="seal",
+                        to="tenants.auditentry",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['sequence'],
+                "ordering": ["sequence"],
             },
         ),
         migrations.CreateModel(
-            name='Segment',
+            name="Segment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('kind', models.CharField(choices=[('vlan', 'VLAN'), ('vxlan', 'VXLAN overlay'), ('subnet', 'IP subnet')], default='vlan', max_length=8)),
-                ('trunk', models.CharField(default='1.1', help_text="The proxy's interface.", max_length=32)),
-                ('vlan_tag', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(4094)])),
-                ('vni', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(16777215)], verbose_name='VNI')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.cluster')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("vlan", "VLAN"),
+                            ("vxlan", "VXLAN overlay"),
+                            ("subnet", "IP subnet"),
+                        ],
+                        default="vlan",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "trunk",
+                    models.CharField(
+                        default="1.1", help_text="The proxy's interface.", max_length=32
+                    ),
+                ),
+                (
+                    "vlan_tag",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(4094),
+                        ],
+                    ),
+                ),
+                (
+                    "vni",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(16777215),
+                        ],
+                        verbose_name="VNI",
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.cluster",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Operation',
+            name="Operation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('apply', 'Apply'), ('import', 'Import'), ('train', 'Train'), ('evaluate', 'Evaluate')], max_length=16)),
-                ('title', models.CharField(max_length=200)),
-                ('state', models.CharField(choices=[('Queued', 'Queued'), ('Running', 'Running'), ('Succeeded', 'Succeeded'), ('Failed', 'Failed'), ('Cancelled', 'Cancelled')], default='Queued', max_length=16)),
-                ('target_id', models.BigIntegerField(help_text='The row it works on: a corpus, a placement.', null=True)),
-                ('trace_id', models.CharField(blank=True, max_length=32)),
-                ('actor', models.CharField(blank=True, max_length=150)),
-                ('done', models.PositiveIntegerField(default=0)),
-                ('total', models.PositiveIntegerField(default=0)),
-                ('unit', models.CharField(blank=True, help_text='What is counted: documents.', max_length=32)),
-                ('steps', models.JSONField(default=list, help_text='[{name, state, message, started_at, ended_at}], in order.')),
-                ('result', models.JSONField(default=dict)),
-                ('error', models.TextField(blank=True, help_text='Why it failed and what to do next.')),
-                ('lease_token', models.UUIDField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('heartbeat_at', models.DateTimeField(null=True)),
-                ('deadline_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("apply", "Apply"),
+                            ("import", "Import"),
+                            ("train", "Train"),
+                            ("evaluate", "Evaluate"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("title", models.CharField(max_length=200)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Queued", "Queued"),
+                            ("Running", "Running"),
+                            ("Succeeded", "Succeeded"),
+                            ("Failed", "Failed"),
+                            ("Cancelled", "Cancelled"),
+                        ],
+                        default="Queued",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "target_id",
+                    models.BigIntegerField(
+                        help_text="The row it works on: a corpus, a placement.", null=True
+                    ),
+                ),
+                ("trace_id", models.CharField(blank=True, max_length=32)),
+                ("actor", models.CharField(blank=True, max_length=150)),
+                ("done", models.PositiveIntegerField(default=0)),
+                ("total", models.PositiveIntegerField(default=0)),
+                (
+                    "unit",
+                    models.CharField(
+                        blank=True, help_text="What is counted: documents.", max_length=32
+                    ),
+                ),
+                (
+                    "steps",
+                    models.JSONField(
+                        default=list,
+                        help_text="[{name, state, message, started_at, ended_at}], in order.",
+                    ),
+                ),
+                ("result", models.JSONField(default=dict)),
+                (
+                    "error",
+                    models.TextField(blank=True, help_text="Why it failed and what to do next."),
+                ),
+                ("lease_token", models.UUIDField(editable=False, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("heartbeat_at", models.DateTimeField(null=True)),
+                ("deadline_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Namespace',
+            name="Namespace",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')])),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.cluster')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.cluster",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('netops', 'netops'), ('devops', 'devops'), ('mlops', 'mlops'), ('reader', 'reader')], max_length=16)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("netops", "netops"),
+                            ("devops", "devops"),
+                            ("mlops", "mlops"),
+                            ("reader", "reader"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['user__username'],
+                "ordering": ["user__username"],
             },
         ),
         migrations.AddField(
-            model_name='auditentry',
-            name='tenant',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant'),
+            model_name="auditentry",
+            name="tenant",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="tenants.tenant",
+            ),
         ),
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('role', models.CharField(choices=[('netops', 'netops'), ('devops', 'devops'), ('mlops', 'mlops'), ('reader', 'reader')], max_length=16)),
-                ('key_hash', models.CharField(editable=False, max_length=64, unique=True)),
-                ('key_hint', models.CharField(editable=False, help_text='How the key begins.', max_length=12)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('user', models.ForeignKey(help_text='Who made it.', on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("netops", "netops"),
+                            ("devops", "devops"),
+                            ("mlops", "mlops"),
+                            ("reader", "reader"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("key_hash", models.CharField(editable=False, max_length=64, unique=True)),
+                (
+                    "key_hint",
+                    models.CharField(
+                        editable=False, help_text="How the key begins.", max_length=12
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        help_text="Who made it.",
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'API token',
-                'ordering': ['-created_at', '-id'],
+                "verbose_name": "API token",
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='VirtualAddress',
+            name="VirtualAddress",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.GenericIPAddressField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.cluster')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.GenericIPAddressField()),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.cluster",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'virtual addresses',
-                'ordering': ['address'],
+                "verbose_name_plural": "virtual addresses",
+                "ordering": ["address"],
             },
         ),
         migrations.CreateModel(
-            name='Subnet',
+            name="Subnet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('vrf', models.CharField(default='default', max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.')], verbose_name='VRF')),
-                ('prefix', tenants.models.fields.CidrField()),
-                ('gateway', models.GenericIPAddressField(blank=True, null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.cluster')),
-                ('segment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subnets', to='tenants.segment')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "vrf",
+                    models.CharField(
+                        default="default",
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
+                            )
+                        ],
+                        verbose_name="VRF",
+                    ),
+                ),
+                ("prefix", tenants.models.fields.CidrField()),
+                ("gateway", models.GenericIPAddressField(blank=True, null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.cluster",
+                    ),
+                ),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="subnets",
+                        to="tenants.segment",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['prefix'],
-                'constraints': [django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(models.Func(models.F('cluster'), models.F('cluster'), models.Value('[]'), function='int8range', output_field=django.contrib.postgres.fields.ranges.BigIntegerRangeField()), '&&'), (models.Func(models.Func(models.F('vrf'), models.Value(0), function='hashtextextended', output_field=models.BigIntegerField()), models.Func(models.F('vrf'), models.Value(0), function='hashtextextended', output_field=models.BigIntegerField()), models.Value('[]'), function='int8range', output_field=django.contrib.postgres.fields.ranges.BigIntegerRangeField()), '&&'), (django.contrib.postgres.indexes.OpClass('prefix', name='inet_ops'), '&&')], name='subnet_no_overlap')],
+                "ordering": ["prefix"],
+                "constraints": [
+                    django.contrib.postgres.constraints.ExclusionConstraint(
+                        expressions=[
+                            (
+                                models.Func(
+                                    models.F("cluster"),
+                                    models.F("cluster"),
+                                    models.Value("[]"),
+                                    function="int8range",
+                                    output_field=django.contrib.postgres.fields.ranges.BigIntegerRangeField(),
+                                ),
+                                "&&",
+                            ),
+                            (
+                                models.Func(
+                                    models.Func(
+                                        models.F("vrf"),
+                                        models.Value(0),
+                                        function="hashtextextended",
+                                        output_field=models.BigIntegerField(),
+                                    ),
+                                    models.Func(
+                                        models.F("vrf"),
+                                        models.Value(0),
+                                        function="hashtextextended",
+                                        output_field=models.BigIntegerField(),
+                                    ),
+                                    models.Value("[]"),
+                                    function="int8range",
+                                    output_field=django.contrib.postgres.fields.ranges.BigIntegerRangeField(),
+                                ),
+                                "&&",
+                            ),
+                            (
+                                django.contrib.postgres.indexes.OpClass("prefix", name="inet_ops"),
+                                "&&",
+                            ),
+                        ],
+                        name="subnet_no_overlap",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='SnatAddress',
+            name="SnatAddress",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.GenericIPAddressField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.cluster')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.GenericIPAddressField()),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.cluster",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'SNAT address',
-                'verbose_name_plural': 'SNAT addresses',
-                'ordering': ['address'],
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'address'), name='snat_address_one_owner')],
+                "verbose_name": "SNAT address",
+                "verbose_name_plural": "SNAT addresses",
+                "ordering": ["address"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("cluster", "address"), name="snat_address_one_owner"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='segment_name'),
+            model_name="segment",
+            constraint=models.UniqueConstraint(fields=("tenant", "name"), name="segment_name"),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='segment_tenant_id'),
+            model_name="segment",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="segment_tenant_id"),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('cluster', 'trunk', 'vlan_tag'), name='segment_vlan_one_owner'),
+            model_name="segment",
+            constraint=models.UniqueConstraint(
+                fields=("cluster", "trunk", "vlan_tag"), name="segment_vlan_one_owner"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('cluster', 'vni'), name='segment_vni_one_owner'),
+            model_name="segment",
+            constraint=models.UniqueConstraint(
+                fields=("cluster", "vni"), name="segment_vni_one_owner"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'vlan'), ('vlan_tag__range', (1, 4094)), ('vni__isnull', True)), models.Q(('kind', 'vxlan'), ('vlan_tag__isnull', True), ('vni__range', (1, 16777215))), models.Q(('kind', 'subnet'), ('vlan_tag__isnull', True), ('vni__isnull', True)), _connector='OR'), name='segment_identifier_fits_kind'),
+            model_name="segment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("kind", "vlan"), ("vlan_tag__range", (1, 4094)), ("vni__isnull", True)
+                    ),
+                    models.Q(
+                        ("kind", "vxlan"), ("vlan_tag__isnull", True), ("vni__range", (1, 16777215))
+                    ),
+                    models.Q(("kind", "subnet"), ("vlan_tag__isnull", True), ("vni__isnull", True)),
+                    _connector="OR",
+                ),
+                name="segment_identifier_fits_kind",
+            ),
         ),
         migrations.AddIndex(
-            model_name='operation',
-            index=models.Index(fields=['tenant', '-id'], name='operation_newest'),
+            model_name="operation",
+            index=models.Index(fields=["tenant", "-id"], name="operation_newest"),
         ),
         migrations.AddIndex(
-            model_name='operation',
-            index=models.Index(fields=['state', 'heartbeat_at'], name='operation_stale'),
+            model_name="operation",
+            index=models.Index(fields=["state", "heartbeat_at"], name="operation_stale"),
         ),
         migrations.AddIndex(
-            model_name='operation',
-            index=models.Index(fields=['tenant', 'kind', 'target_id'], name='operation_target'),
+            model_name="operation",
+            index=models.Index(fields=["tenant", "kind", "target_id"], name="operation_target"),
         ),
         migrations.AddConstraint(
-            model_name='namespace',
-            constraint=models.UniqueConstraint(fields=('cluster', 'name'), name='namespace_one_owner'),
+            model_name="namespace",
+            constraint=models.UniqueConstraint(
+                fields=("cluster", "name"), name="namespace_one_owner"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='namespace',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='namespace_tenant_id'),
+            model_name="namespace",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="namespace_tenant_id"),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('tenant', 'user'), name='membership_one_role'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "user"), name="membership_one_role"
+            ),
         ),
         migrations.AddIndex(
-            model_name='auditentry',
-            index=models.Index(fields=['tenant', '-id'], name='audit_newest'),
+            model_name="auditentry",
+            index=models.Index(fields=["tenant", "-id"], name="audit_newest"),
         ),
         migrations.AddConstraint(
-            model_name='apitoken',
-            constraint=models.UniqueConstraint(fields=('tenant', 'name'), name='api_token_name'),
+            model_name="apitoken",
+            constraint=models.UniqueConstraint(fields=("tenant", "name"), name="api_token_name"),
         ),
         migrations.AddConstraint(
-            model_name='virtualaddress',
-            constraint=models.UniqueConstraint(fields=('cluster', 'address'), name='virtual_address_one_owner'),
+            model_name="virtualaddress",
+            constraint=models.UniqueConstraint(
+                fields=("cluster", "address"), name="virtual_address_one_owner"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='virtualaddress',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='virtual_address_tenant_id'),
+            model_name="virtualaddress",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "id"), name="virtual_address_tenant_id"
+            ),
         ),
     ]

@@ -1,7 +1,7 @@
 """The audit log: it only grows, and a changed entry is detectable.
 
-Entries are inserted without any lock. A sealer gives each its place in the chain and its hash within a
-second, in a table of its own, so that neither table ever needs an update.
+Entries are inserted without any lock. A sealer gives each its place in the chain and its hash
+within a second, in a table of its own, so that neither table ever needs an update.
 """
 
 from django.db import models
@@ -18,7 +18,9 @@ class AuditEntry(models.Model):
     at = models.DateTimeField()
     actor = models.CharField(max_length=150)
     is_platform_staff = models.BooleanField(default=False)
-    event = models.CharField(max_length=64, help_text="noun.past-participle, as in policy.published")
+    event = models.CharField(
+        max_length=64, help_text="noun.past-participle, as in policy.published"
+    )
     object_type = models.CharField(max_length=64, blank=True)
     object_id = models.CharField(max_length=64, blank=True)
     object_name = models.CharField(max_length=200, blank=True)

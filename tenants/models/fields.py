@@ -1,17 +1,23 @@
 """Network types that PostgreSQL has and Django has not."""
 
 import ipaddress
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+_Set = TypeVar("_Set", contravariant=True)
+_Get = TypeVar("_Get", covariant=True)
 
-class CidrField(models.Field[str, str]):
+
+class CidrField(models.Field[_Set, _Get]):
     """A network in CIDR notation, IPv4 or IPv6, as canonical text; stored as ``cidr``."""
 
     description = "network in CIDR notation"
+    # Read by the Django plugin of mypy, which adds None for a nullable column.
+    _pyi_private_set_type: str
+    _pyi_private_get_type: str
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         """The column's type."""

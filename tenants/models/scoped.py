@@ -1,15 +1,15 @@
 """Whose rows a block of code may see: the one door to PostgreSQL's row-level security.
 
-Every tenant-owned table has a forced policy that compares its ``tenant_id`` with the setting ``app.tenant``
-of the running transaction. The scopes here open a transaction, make those settings for it alone
-(``set_config(..., true)``), and tell the managers, which refuse to build a query outside a scope.
+Every tenant-owned table has a forced policy that compares its ``tenant_id`` with the setting
+``app.tenant`` of the running transaction. The scopes here open a transaction, make those settings
+for it alone (``set_config(..., true)``), and tell the managers: they build no query outside a scope.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import connection, models, transaction
 
@@ -130,7 +130,7 @@ class TenantScoped(models.Model):
 
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+")
 
-    objects: models.Manager[Self] = ScopedManager()
+    objects: ClassVar[models.Manager[Self]] = ScopedManager()
 
     class Meta:
         """Abstract: each subclass is a table of its own."""

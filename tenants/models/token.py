@@ -18,7 +18,7 @@ def new_key() -> str:
 
 
 def hash_key(key: str) -> str:
-    """SHA-256 of a key, hex. Enough for a random 256-bit secret; a salt would forbid the look-up."""
+    """SHA-256 of a key, hex; enough for 256 random bits, and a salt would forbid the look-up."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -27,7 +27,10 @@ class ApiToken(TenantScoped):
 
     name = models.CharField(max_length=100)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", help_text="Who made it."
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Who made it.",
     )
     role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role])
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
