@@ -1,0 +1,1 @@
+"""Tests of what no single app owns: the story, the docs, the architecture, the stand-ins."""
