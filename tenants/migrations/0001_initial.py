@@ -395,6 +395,12 @@ class Migration(migrations.Migration):
                     "error",
                     models.TextField(blank=True, help_text="Why it failed and what to do next."),
                 ),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0, help_text="How often a worker took it up."
+                    ),
+                ),
                 ("lease_token", models.UUIDField(editable=False, null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("started_at", models.DateTimeField(null=True)),
@@ -778,6 +784,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="operation",
             index=models.Index(fields=["tenant", "kind", "target_id"], name="operation_target"),
+        ),
+        migrations.AddConstraint(
+            model_name="operation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at__isnull", True)),
+                fields=("tenant", "kind", "target_id"),
+                name="operation_one_open",
+            ),
         ),
         migrations.AddConstraint(
             model_name="namespace",

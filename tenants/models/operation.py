@@ -39,6 +39,7 @@ class Operation(TenantScoped):
     )
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True, help_text="Why it failed and what to do next.")
+    attempts = models.PositiveIntegerField(default=0, help_text="How often a worker took it up.")
     lease_token = models.UUIDField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -48,9 +49,16 @@ class Operation(TenantScoped):
     cancel_requested_at = models.DateTimeField(null=True)
 
     class Meta:
-        """Newest first."""
+        """Newest first; one open piece of work of a kind on each target."""
 
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "kind", "target_id"],
+                condition=models.Q(ended_at__isnull=True),
+                name="operation_one_open",
+            ),
+        ]
         indexes = [
             models.Index(fields=["tenant", "-id"], name="operation_newest"),
             models.Index(fields=["state", "heartbeat_at"], name="operation_stale"),
