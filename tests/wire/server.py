@@ -135,7 +135,8 @@ class WireServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without the name look-up of ``HTTPServer``, which may hang where there is no DNS."""
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[0], self.server_address[1]
+        self.server_name = str(self.server_address[0])
+        self.server_port = self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Keep quiet about clients that went away; anything else is a defect and is shown."""
