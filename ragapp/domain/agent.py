@@ -3,15 +3,42 @@
 Whole in one place are the order of its moves, its counters and its ends. Like httpx's
 authentication flows it runs without a model and without a network, so every path is tested as
 values in, values out; ``drive.py`` runs it against the world.
+
+question -> keyword gate -> corpora or web -> grade passages -> generate -> check -> answer,
+with at most one rewrite, one web round, two generations and one deadline.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ragapp.domain.citation import CitedAnswer
-from ragapp.domain.grade import Calibrations, Grade
-from ragapp.domain.passage import Passage
-from ragapp.domain.steps import Failed, Refused
-from tenants.domain.states import AnswerEnd
+from ragapp.domain import ends, prompt
+from ragapp.domain.citation import CitedAnswer, Support, cite
+from ragapp.domain.ends import Answer, Looked
+from ragapp.domain.grade import Calibrations, Grade, GradeVerdict, Question, usable
+from ragapp.domain.passage import Passage, Source
+from ragapp.domain.route import Decision, Lexicon, decide
+from ragapp.domain.steps import (
+    AskGrades,
+    Failed,
+    Fetch,
+    Generate,
+    LookUp,
+    Note,
+    OpenPrompt,
+    Rank,
+    Refused,
+    Rewording,
+    Rewrite,
+    Search,
+    Step,
+    WebPage,
+    WebSearch,
+    ask,
+)
+
+Flow = Generator[Step[Any], Any, Answer | None]
+REWRITE_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +51,10 @@ class Settings:
         passages: Most passages handed to the model.
         pages: Most pages fetched in the one web round.
         answer_tokens: Most tokens of one answer.
+        generations: Most answers written.
+        rewrites: Most times that the question is put in other words.
         web: Whether the web may be tried at all.
+        calibrations: Of this model and corpus; without one, grades are shown and refuse nothing.
     """
 
     tenant: str
@@ -35,27 +65,229 @@ class Settings:
     generations: int = 2
     rewrites: int = 1
     web: bool = True
-    calibrations: Calibrations = Calibrations()
+    calibrations: Calibrations = field(default_factory=Calibrations)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """How a run ended.
+class Reader:
+    """What the agent must know of the model to fit a prompt.
 
     Attributes:
-        text: For people; of a Found answer with its marks ``[n]``, else the honest reason.
-        passages: What the model read; ``[n]`` is ``passages[n - 1]``.
-        refused: What the egress proxy refused, in order.
-        failed: What was allowed and did not work.
-        looked_at: Places that were searched or read, for people.
+        count: Tokens of a text.
+        context_tokens: Longest prompt and answer together.
     """
 
-    end: AnswerEnd
-    text: str
-    reason: str
-    cited: CitedAnswer | None = None
-    passages: tuple[Passage, ...] = ()
-    grades: tuple[Grade, ...] = ()
-    refused: tuple[Refused, ...] = ()
-    failed: tuple[Failed, ...] = ()
-    looked_at: tuple[str, ...] = ()
+    count: Callable[[str], int]
+    context_tokens: int
+
+
+def agent(
+    question: str,
+    settings: Settings,
+    reader: Reader,
+    *,
+    delimiter: str,
+    clock: Callable[[], float],
+) -> Generator[Step[Any], Any, Answer]:
+    """The steps of one run; returns its answer.
+
+    Args:
+        delimiter: Random per request; stands around each passage in the prompt.
+        clock: Monotonic seconds; read between steps only.
+    """
+    return _Run(question, settings, reader, delimiter=delimiter, clock=clock).steps()
+
+
+class _Run:
+    """State of one run: what was looked at, what is left of each budget."""
+
+    def __init__(
+        self,
+        question: str,
+        settings: Settings,
+        reader: Reader,
+        *,
+        delimiter: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._question = question
+        self._settings = settings
+        self._reader = reader
+        self._delimiter = delimiter
+        self._clock = clock
+        self._ends_at = clock() + settings.deadline_seconds
+        self._generations_left = settings.generations
+        self._rewrites_left = settings.rewrites
+        self._looked = Looked()
+
+    def steps(self) -> Generator[Step[Any], Any, Answer]:
+        """The whole run."""
+        lexicon = yield from ask(LookUp(self._question))
+        decision = self._route(lexicon)
+        yield from ask(Note(decision))
+        if decision.way is Source.LOCAL:
+            answer = yield from self._local()
+            if answer is not None:
+                return answer
+            if self._may_try_web():
+                yield from ask(Note(Decision(Source.WEB, ends.WHY_WEB, decision.coverage)))
+        if self._may_try_web():
+            answer = yield from self._web()
+            if answer is not None:
+                return answer
+        return ends.without_answer(self._settings.tenant, self._looked, late=self._is_late())
+
+    def _route(self, lexicon: Lexicon) -> Decision:
+        decision = decide(lexicon)
+        if decision.way is Source.LOCAL or self._settings.web or not lexicon.chunks:
+            return decision
+        reasons = (*decision.reasons, "The web is not to be used here.")
+        return Decision(Source.LOCAL, reasons, decision.coverage)
+
+    def _local(self) -> Flow:
+        """Answer from the corpora; a calibrated grade may ask for a second search."""
+        found = yield from self._search(self._question)
+        usable_numbers = yield from self._read(found)
+        if not usable_numbers and self._rewrites_left and not self._is_late():
+            reworded = yield from self._reword()
+            more = yield from self._search(reworded)
+            usable_numbers = yield from self._read(_merged(more, found))
+        return (yield from self._write(usable_numbers))
+
+    def _web(self) -> Flow:
+        """Answer from the web: one search, its first pages, their best passages."""
+        settings = self._settings
+        hits = yield from ask(WebSearch(self._question, settings.pages))
+        if isinstance(hits, Refused | Failed):
+            self._looked.add(hits)
+            return None
+        self._looked.searched_web(len(hits.hits))
+        urls = tuple(dict.fromkeys(hit.url for hit in hits.hits))[: settings.pages]
+        if not urls or self._is_late():
+            return None
+        replies = yield from ask(Fetch(urls))
+        for reply in replies:
+            self._looked.add(reply)
+        pages = tuple(reply for reply in replies if isinstance(reply, WebPage))
+        if not pages or self._is_late():
+            return None
+        ranked = yield from ask(Rank(self._question, pages, settings.passages))
+        usable_numbers = yield from self._read(ranked)
+        return (yield from self._write(usable_numbers))
+
+    def _search(self, query: str) -> Generator[Step[Any], Any, tuple[Passage, ...]]:
+        found = yield from ask(Search(query, self._settings.passages))
+        self._looked.searched_corpora(found)
+        return found
+
+    def _reword(self) -> Generator[Step[Any], Any, str]:
+        self._rewrites_left -= 1
+        written = yield from ask(
+            Rewrite(
+                prompt.rewrite_messages(self._question),
+                REWRITE_TOKENS,
+                self._remaining_seconds(),
+            )
+        )
+        # An empty or endless rewriting is none; the first line is the query.
+        reworded = next(iter(written.strip().splitlines()), "").strip(" \"'") or self._question
+        yield from ask(Note(Rewording(self._question, reworded)))
+        return reworded
+
+    def _read(self, found: Sequence[Passage]) -> Generator[Step[Any], Any, tuple[int, ...]]:
+        """Open one prompt with the passages and grade each; numbers of those that may be used."""
+        passages = prompt.fit(
+            self._question,
+            found[: self._settings.passages],
+            count=self._reader.count,
+            budget_tokens=self._reader.context_tokens - self._settings.answer_tokens,
+            delimiter=self._delimiter,
+        )
+        self._looked.passages = passages
+        if not passages or self._is_late():
+            return ()
+        yield from ask(
+            OpenPrompt(prompt.messages(self._question, passages, delimiter=self._delimiter))
+        )
+        numbers = range(1, len(passages) + 1)
+        questions = tuple(prompt.relevance_question(number) for number in numbers)
+        margins = yield from ask(AskGrades(questions))
+        grades = tuple(
+            self._grade(Question.RELEVANT, number, margin, score=passage.score)
+            for number, margin, passage in zip(numbers, margins, passages, strict=True)
+        )
+        yield from self._note(grades)
+        return usable(grades)
+
+    def _write(self, numbers: tuple[int, ...]) -> Flow:
+        """Generate from the usable passages until an answer passes the checks, or is the last."""
+        again = False
+        while numbers and self._generations_left and not self._is_late():
+            self._generations_left -= 1
+            cited, grades = yield from self._answer(numbers, again=again)
+            refused = any(grade.verdict is GradeVerdict.REFUSED for grade in grades)
+            if refused and self._looked.source is Source.LOCAL and self._may_try_web():
+                return None
+            last = not self._generations_left or self._is_late()
+            if not refused and _is_supported(cited, wholly=not last):
+                return ends.found(cited, self._looked)
+            # Once more with the best passage alone: a small model is led astray by the others.
+            again, numbers = True, numbers[:1]
+        return None
+
+    def _answer(
+        self, numbers: tuple[int, ...], *, again: bool
+    ) -> Generator[Step[Any], Any, tuple[CitedAnswer, tuple[Grade, ...]]]:
+        """One generation with its checks."""
+        passages = self._looked.passages
+        written = yield from ask(
+            Generate(
+                prompt.answer_instruction(numbers, of=len(passages), again=again),
+                self._settings.answer_tokens,
+                self._remaining_seconds(),
+            )
+        )
+        cited = cite(written.text, [passage.text for passage in passages])
+        margins = yield from ask(AskGrades((prompt.grounded_question(), prompt.answers_question())))
+        share = _supported_share(cited)
+        grades = tuple(
+            self._grade(question, 0, margin, literal=share)
+            for question, margin in zip((Question.GROUNDED, Question.ANSWERS), margins, strict=True)
+        )
+        yield from self._note(grades)
+        return cited, grades
+
+    def _grade(self, question: Question, subject: int, margin: float, **features: float) -> Grade:
+        return self._settings.calibrations.grade(question, subject, {"margin": margin, **features})
+
+    def _note(self, grades: tuple[Grade, ...]) -> Generator[Step[Any], Any, None]:
+        self._looked.grades += grades
+        yield from ask(Note(grades))
+
+    def _may_try_web(self) -> bool:
+        """Once, while an answer can still be written."""
+        allowed = self._settings.web and not self._looked.web_tried
+        return allowed and self._generations_left > 0 and not self._is_late()
+
+    def _is_late(self) -> bool:
+        return self._clock() >= self._ends_at
+
+    def _remaining_seconds(self) -> float:
+        return max(self._ends_at - self._clock(), 0.0)
+
+
+def _is_supported(cited: CitedAnswer, *, wholly: bool) -> bool:
+    """Every sentence rests on a passage; of a last answer one is enough, the rest is marked."""
+    standing = [sentence.support is not Support.UNSUPPORTED for sentence in cited.sentences]
+    return bool(standing) and (all(standing) if wholly else any(standing))
+
+
+def _supported_share(cited: CitedAnswer) -> float:
+    supported = sum(sentence.support is not Support.UNSUPPORTED for sentence in cited.sentences)
+    return supported / len(cited.sentences) if cited.sentences else 0.0
+
+
+def _merged(first: Sequence[Passage], second: Sequence[Passage]) -> tuple[Passage, ...]:
+    """Both lists, best score first, each passage once."""
+    by_key = {passage.key: passage for passage in (*second, *first)}
+    return tuple(sorted(by_key.values(), key=lambda passage: (-passage.score, passage.key)))

@@ -6,8 +6,22 @@ share; those are shown as "supported by". Literals (numbers, dates, identifiers,
 must occur in the passage word for word.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from ragapp.domain.chunk import sentences as split_sentences
+from ragapp.domain.lexical import rarity, stems
+from ragapp.domain.literal import check
+
+# Share of a sentence's information that a passage must hold to support it. Half would let the
+# question's own words carry a sentence; all would forbid saying anything in other words.
+SUPPORT_FLOOR = 0.6
+MOST_MARKS = 3
+
+_MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_LEADING_MARKS = re.compile(r"(?:\s*\[\d{1,3}(?:\s*[,;]\s*\d{1,3})*\])+")
 
 
 class Support(StrEnum):
@@ -48,3 +62,93 @@ class CitedAnswer:
 
     text: str
     sentences: tuple[Sentence, ...]
+
+
+def cite(answer: str, passages: Sequence[str]) -> CitedAnswer:
+    """The answer with checked marks only.
+
+    Args:
+        answer: As the model wrote it.
+        passages: Their texts; the mark ``[n]`` means ``passages[n - 1]``.
+    """
+    judge = _Judge(passages)
+    found = [judge.sentence(text) for line in answer.splitlines() for text in _with_marks(line)]
+    sentences = tuple(sentence for sentence in found if sentence.text)
+    return CitedAnswer(" ".join(_marked(sentence) for sentence in sentences), sentences)
+
+
+def marks(text: str) -> tuple[int, ...]:
+    """Numbers written as ``[1]`` or ``[1, 2]``, each once, in order."""
+    numbers = (
+        int(number) for match in _MARK.finditer(text) for number in re.split(r"\D+", match[1])
+    )
+    return tuple(dict.fromkeys(numbers))
+
+
+class _Judge:
+    """Knows the passages' words and how much each tells."""
+
+    def __init__(self, passages: Sequence[str]) -> None:
+        self._passages = passages
+        self._stems = [set(stems(passage)) for passage in passages]
+        # Sentences, not passages, are the collection: among three passages no word is rare.
+        self._collection = [set(stems(s)) for passage in passages for s in split_sentences(passage)]
+
+    def sentence(self, written: str) -> Sentence:
+        """One sentence, its own marks taken off and its support found."""
+        text = re.sub(r"\s+([.,;:!?])", r"\1", _MARK.sub("", written)).strip()
+        claimed = tuple(n for n in marks(written) if 1 <= n <= len(self._passages))
+        checked = check(text, self._passages)
+        share_by_number = self._shares(text)
+        holding = [n for n, share in share_by_number.items() if share >= SUPPORT_FLOOR]
+        # A passage with every literal goes before one with more of the words.
+        complete = {n: sum(n in literal.passages for literal in checked) for n in holding}
+        best = sorted(holding, key=lambda n: (-complete[n], -share_by_number[n], n))[:MOST_MARKS]
+        missing = tuple(
+            literal.text for literal in checked if not set(literal.passages).intersection(best)
+        )
+        if not best or missing:
+            return Sentence(text, Support.UNSUPPORTED, (), claimed, missing)
+        support = Support.CITED if set(claimed).intersection(best) else Support.SUPPORTED
+        return Sentence(text, support, _chosen(best, claimed, complete, share_by_number), claimed)
+
+    def _shares(self, text: str) -> dict[int, float]:
+        """For each passage, the share of the sentence's information that it holds."""
+        weights = rarity(set(stems(text)), self._collection)
+        total = sum(weights.values())
+        if not total:
+            return {}
+        return {
+            number: sum(weight for term, weight in weights.items() if term in known) / total
+            for number, known in enumerate(self._stems, start=1)
+        }
+
+
+def _chosen(
+    best: Sequence[int],
+    claimed: Sequence[int],
+    complete: Mapping[int, int],
+    share_by_number: Mapping[int, float],
+) -> tuple[int, ...]:
+    """The best passage, those as good, and those that the model named itself."""
+    top = best[0]
+    equal = (complete[top], share_by_number[top])
+    return tuple(n for n in best if (complete[n], share_by_number[n]) == equal or n in claimed)
+
+
+def _with_marks(line: str) -> list[str]:
+    """Sentences of a line; a mark after the full stop still belongs to the sentence before it."""
+    found: list[str] = []
+    for text in split_sentences(line):
+        body = _MARK.sub("", text).strip()
+        lead = _LEADING_MARKS.match(text)
+        if found and lead:
+            found[-1] += " " + lead.group()
+            text = text[lead.end() :]
+        if body:
+            found.append(text)
+    return found
+
+
+def _marked(sentence: Sentence) -> str:
+    return " ".join([sentence.text, "".join(f"[{n}]" for n in sentence.passages)]).strip()

@@ -6,13 +6,35 @@ The world comes in as ports: ``Tools`` (searches and fetches, implemented by the
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from ragapp.domain.agent import Answer, Settings
-from ragapp.domain.engine import Engine
-from ragapp.domain.passage import Passage
-from ragapp.domain.steps import Failed, Lexicon, Refused, WebHits, WebPage
-from ragapp.domain.trace import Entry
+from ragapp.domain import trace
+from ragapp.domain.agent import Reader, Settings, agent
+from ragapp.domain.ends import Answer
+from ragapp.domain.engine import Engine, Generation, Message, Session, Usage
+from ragapp.domain.grade import Grade
+from ragapp.domain.passage import Passage, Source
+from ragapp.domain.route import Decision, Lexicon
+from ragapp.domain.steps import (
+    AskGrades,
+    Failed,
+    Fetch,
+    Generate,
+    LookUp,
+    Note,
+    OpenPrompt,
+    Rank,
+    Refused,
+    Rewording,
+    Rewrite,
+    Search,
+    Step,
+    WebHits,
+    WebPage,
+    WebSearch,
+)
+from tenants.domain.states import Verdict
 from tenants.errors import SluiceError
 
 
@@ -43,14 +65,14 @@ class Tools(Protocol):
         ...
 
     def rank(self, query: str, pages: Sequence[WebPage], limit: int) -> Sequence[Passage]:
-        """Split pages and rank their passages, best first; numbered by nobody yet."""
+        """The best passages of fetched pages, best first, with all scores and ranks."""
         ...
 
 
 class Listener(Protocol):
-    """Who follows a run. Called in the run's thread; exceptions end the run."""
+    """Who follows a run. Called in the run's thread; an exception ends the run."""
 
-    def record(self, entry: Entry) -> None:
+    def record(self, entry: trace.Entry) -> None:
         """Something happened."""
         ...
 
@@ -59,30 +81,264 @@ class Listener(Protocol):
         ...
 
     def restart(self) -> None:
-        """The answer begins anew; what was streamed is void."""
+        """The answer begins anew; what was streamed before is void."""
         ...
 
 
-def run(
-    question: str,
-    *,
-    settings: Settings,
-    tools: Tools,
-    engine: Engine,
-    listener: Listener,
-    delimiter: str,
-    clock: Callable[[], float],
-    cancel: threading.Event,
-) -> Answer:
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside that a run touches; ``clock`` gives monotonic seconds."""
+
+    tools: Tools
+    engine: Engine
+    listener: Listener
+    clock: Callable[[], float]
+    cancel: threading.Event
+
+
+def run(question: str, *, settings: Settings, world: World, delimiter: str) -> Answer:
     """Answer ``question``; every step leaves a trace entry at the listener.
 
     Args:
         delimiter: Random per request; stands around each passage in the prompt.
-        clock: Monotonic seconds.
-        cancel: Set from any thread; the model stops within one token.
 
     Raises:
-        RunCancelledError: ``cancel`` was set.
+        RunCancelledError: ``world.cancel`` was set.
         TransientError: The engine is overloaded or gone.
     """
-    raise NotImplementedError
+    driver = _Driver(settings, world)
+    reader = Reader(world.engine.count, world.engine.context_tokens)
+    steps = agent(question, settings, reader, delimiter=delimiter, clock=world.clock)
+    reply: Any = None
+    try:
+        while True:
+            if world.cancel.is_set():
+                raise RunCancelledError("The question was stopped.")
+            reply = driver.carry_out(steps.send(reply))
+    except StopIteration as stop:
+        answer: Answer = stop.value
+        driver.record(trace.Ended, end=answer.end.value, reason=answer.reason)
+        return answer
+    finally:
+        steps.close()
+        driver.close()
+
+
+class _Driver:
+    """Carries out one step at a time; holds the one open session."""
+
+    def __init__(self, settings: Settings, world: World) -> None:
+        self._settings = settings
+        self._world = world
+        self._begin = world.clock()
+        self._session: Session | None = None
+        self._generated = False
+
+    def close(self) -> None:
+        """Free the model."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def record(self, entry: type[trace.Entry], **values: Any) -> None:
+        """Leave an entry, stamped with the time since the run began."""
+        self._world.listener.record(entry(at_ms=self._now_ms(), **values))
+
+    def carry_out(self, step: Step[Any]) -> Any:
+        """What the world answers to ``step``."""
+        match step:
+            case LookUp(question):
+                return self._world.tools.look_up(question)
+            case Search(query, limit):
+                return self._search(query, limit)
+            case WebSearch(query, limit):
+                return self._web_search(query, limit)
+            case Fetch(urls):
+                return self._fetch(urls)
+            case Rank(query, pages, limit):
+                return self._rank(query, pages, limit)
+            case Note(decided):
+                return self._note(decided)
+            case _:
+                return self._ask_model(step)
+
+    def _ask_model(self, step: Step[Any]) -> Any:
+        match step:
+            case OpenPrompt(messages):
+                return self._open(messages)
+            case AskGrades(questions):
+                return self._grades(questions)
+            case Generate():
+                return self._generate(step)
+            case Rewrite():
+                return self._rewrite(step)
+        raise TypeError(f"no way to carry out {type(step).__name__}")
+
+    def _search(self, query: str, limit: int) -> tuple[Passage, ...]:
+        begin = self._now_ms()
+        found = tuple(self._world.tools.search(query, limit))
+        self._record_search(Source.LOCAL, query, found, begin)
+        return found
+
+    def _rank(self, query: str, pages: Sequence[WebPage], limit: int) -> tuple[Passage, ...]:
+        begin = self._now_ms()
+        found = tuple(self._world.tools.rank(query, pages, limit))
+        self._record_search(Source.WEB, query, found, begin)
+        return found
+
+    def _record_search(
+        self, source: Source, query: str, found: Sequence[Passage], begin: int
+    ) -> None:
+        hits = tuple(trace.Hit.of(passage) for passage in found)
+        ms = self._now_ms() - begin
+        self.record(trace.Searched, ms=ms, source=source.value, query=query, hits=hits)
+
+    def _web_search(self, query: str, limit: int) -> WebHits | Refused | Failed:
+        begin = self._now_ms()
+        reply = self._world.tools.web_search(query, limit)
+        self._record_outbound("web search", reply, begin)
+        return reply
+
+    def _fetch(self, urls: Sequence[str]) -> tuple[WebPage | Refused | Failed, ...]:
+        begin = self._now_ms()
+        replies = tuple(self._world.tools.fetch(urls))
+        for reply in replies:
+            self._record_outbound("fetch", reply, begin)
+        return replies
+
+    def _record_outbound(
+        self, purpose: str, reply: WebHits | WebPage | Refused | Failed, begin: int
+    ) -> None:
+        ms = self._now_ms() - begin
+        verdict, url, rule, detail = _outcome(reply)
+        self.record(
+            trace.Outbound,
+            ms=ms,
+            purpose=purpose,
+            url=url,
+            verdict=verdict.value,
+            rule=rule,
+            detail=detail,
+        )
+
+    def _open(self, messages: Sequence[Message]) -> None:
+        self.close()
+        begin = self._now_ms()
+        session = self._world.engine.open(messages, lane=self._settings.tenant)
+        self._session = session
+        self._record_model("prompt", begin, tokens_in=session.usage.prompt_tokens, tokens_out=0)
+
+    def _grades(self, questions: Sequence[str]) -> tuple[float, ...]:
+        session, begin = self._open_session(), self._now_ms()
+        before = session.usage
+        margins = session.grade(questions)
+        self._record_model(
+            "grade",
+            begin,
+            tokens_in=_forwarded(session.usage) - _forwarded(before),
+            tokens_out=len(margins),
+        )
+        return margins
+
+    def _generate(self, step: Generate) -> Generation:
+        if self._generated:
+            self._world.listener.restart()
+        self._generated = True
+        session, begin = self._open_session(), self._now_ms()
+        before = session.usage
+        generation = session.generate(
+            step.instruction,
+            max_new_tokens=step.max_new_tokens,
+            timeout_seconds=step.timeout_seconds,
+            on_text=self._world.listener.text,
+            cancel=self._world.cancel,
+        )
+        self._record_model(
+            "answer",
+            begin,
+            tokens_in=max(_forwarded(session.usage) - _forwarded(before) - generation.tokens, 0),
+            tokens_out=generation.tokens,
+            finish=generation.finish,
+        )
+        return generation
+
+    def _rewrite(self, step: Rewrite) -> str:
+        # The place is given back first: with one place a second session would wait for ever.
+        self.close()
+        begin = self._now_ms()
+        session = self._world.engine.open(step.messages, lane=self._settings.tenant)
+        try:
+            written = session.generate(
+                "",
+                max_new_tokens=step.max_new_tokens,
+                timeout_seconds=step.timeout_seconds,
+                cancel=self._world.cancel,
+            )
+        finally:
+            session.close()
+        self._record_model(
+            "rewrite",
+            begin,
+            tokens_in=session.usage.prompt_tokens,
+            tokens_out=written.tokens,
+            finish=written.finish,
+        )
+        return written.text
+
+    def _record_model(
+        self, purpose: str, begin: int, *, tokens_in: int, tokens_out: int, finish: str = ""
+    ) -> None:
+        self.record(
+            trace.ModelCall,
+            ms=self._now_ms() - begin,
+            model=self._world.engine.name,
+            purpose=purpose,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            finish=finish,
+        )
+
+    def _note(self, decided: Decision | tuple[Grade, ...] | Rewording) -> None:
+        match decided:
+            case Decision(way, reasons):
+                self.record(trace.Route, way=way.value, reasons=reasons)
+            case Rewording(before, after):
+                self.record(trace.Rewritten, before=before, after=after)
+            case _:
+                for grade in decided:
+                    self._record_grade(grade)
+
+    def _record_grade(self, grade: Grade) -> None:
+        self.record(
+            trace.Graded,
+            question=grade.question.value,
+            subject=grade.subject,
+            margin=grade.margin,
+            probability=grade.probability,
+            verdict=grade.verdict.value,
+        )
+
+    def _open_session(self) -> Session:
+        if self._session is None:
+            raise TypeError("the agent asked the model before it opened a prompt")
+        return self._session
+
+    def _now_ms(self) -> int:
+        return round((self._world.clock() - self._begin) * 1000)
+
+
+def _forwarded(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.grade_tokens + usage.answer_tokens
+
+
+def _outcome(reply: WebHits | WebPage | Refused | Failed) -> tuple[Verdict, str, str, str]:
+    """Verdict, URL or destination, rule and detail of one outbound call."""
+    match reply:
+        case Refused():
+            return Verdict.DENIED, reply.destination, reply.rule, reply.detail
+        case Failed():
+            return Verdict.ERROR, reply.destination, "", reply.message
+        case WebHits():
+            return Verdict.ALLOWED, reply.url, "", f"{len(reply.hits)} results"
+        case WebPage():
+            return Verdict.ALLOWED, reply.url, "", reply.document.title

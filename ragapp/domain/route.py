@@ -10,11 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ragapp.domain.passage import Source
-from ragapp.domain.steps import Lexicon
 
 # Half of what the question's words can tell must be known to the corpora. Below it, a hit by
 # stray common words ("what", "use") would pass for knowledge.
 COVERAGE_FLOOR = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What the chosen corpora know of a question's words.
+
+    Attributes:
+        chunks: Chunks in all chosen corpora together; 0 means that nothing was trained.
+        frequency_by_term: For each lexeme of the question (stop words left out), the number of
+            those chunks that contain it.
+    """
+
+    chunks: int
+    frequency_by_term: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,20 @@
-"""The steps that the agent asks for, and what it gets back: the whole of its contact with the world.
+"""The steps that the agent asks for, and what it gets back: all of its contact with the world.
 
 ``agent.py`` yields these, ``drive.py`` carries them out. ``Step[R]`` names its reply's type, so
 that ``reply = yield from ask(step)`` is typed.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ragapp.domain.document import Document
 from ragapp.domain.engine import Generation, Message
+from ragapp.domain.grade import Grade
 from ragapp.domain.passage import Passage
+from ragapp.domain.route import Decision, Lexicon
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Lexicon:
-    """What the chosen corpora know of a question's words.
-
-    Attributes:
-        chunks: Chunks in all chosen corpora together; 0 means that nothing was trained.
-        frequency_by_term: For each lexeme of the question (stop words left out), the number of
-            those chunks that contain it.
-    """
-
-    chunks: int
-    frequency_by_term: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +57,22 @@ class WebHit:
 
 @dataclass(frozen=True, slots=True)
 class WebHits:
-    """What a web search found, best first; may be empty."""
+    """What a web search found, best first; may be empty.
+
+    Attributes:
+        url: Of the search service, as asked, the query included.
+    """
 
     hits: tuple[WebHit, ...]
-    engine: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewording:
+    """A question before and after it was put in other words."""
+
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,10 @@ class LookUp(Step[Lexicon]):
 
 
 @dataclass(frozen=True, slots=True)
-class Routed(Step[None]):
-    """Put on record which way was chosen and why."""
+class Note(Step[None]):
+    """Put on record what was decided, and why."""
 
-    way: str
-    reasons: tuple[str, ...]
+    decided: Decision | tuple[Grade, ...] | Rewording
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,6 @@ class AskGrades(Step[tuple[float, ...]]):
     """Closed questions on the open prompt; replies log-odds of yes, in order."""
 
     questions: tuple[str, ...]
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Models behind the ports of ``ragapp/domain/engine.py``; each imports its library only when used."""
+"""Models behind the ports of ``ragapp/domain/engine.py``; a library is imported when used."""

@@ -1,0 +1,105 @@
+"""Turns to tokens and back: the chat template, yes and no, text in whole characters."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from ragapp.domain.engine import Message
+from tenants.errors import PermanentError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+YES = ("Yes", " Yes", "yes", " yes", "YES")
+NO = ("No", " No", "no", " no", "NO")
+
+# A single character can span several byte-level tokens; more held back than this is not one.
+LONGEST_CHARACTER_TOKENS = 8
+
+
+class Chat:
+    """The model's own way to write a chat."""
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        self._tokenizer = tokenizer
+        self.yes = self._single_tokens(YES)
+        self.no = self._single_tokens(NO)
+        if not self.yes or not self.no:
+            raise PermanentError(
+                "This model's tokenizer has no single token for Yes and No, so it cannot grade.",
+                code="model-unusable",
+            )
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Tokens of the whole chat with the model's turn opened: ready for its first token."""
+        return self._render(messages, add_generation_prompt=True)
+
+    def prefix(self, messages: Sequence[Message]) -> list[int]:
+        """Tokens of the chat with the last turn left open, ready to be continued."""
+        return self._render(messages, continue_final_message=True)
+
+    def _render(
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+    ) -> list[int]:
+        # Control tokens inside the messages are encoded as plain text: no document opens a turn.
+        ids = self._tokenizer.apply_chat_template(
+            [{"role": message.role, "content": message.text} for message in messages],
+            tokenize=True,
+            return_dict=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=continue_final_message,
+            sanitize_control_tokens=True,
+        )
+        return cast("list[int]", ids)
+
+    def count(self, text: str) -> int:
+        """Tokens of plain text."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        return len(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of tokens without the control tokens."""
+        text = self._tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return cast("str", text)
+
+    def _single_tokens(self, words: Iterable[str]) -> list[int]:
+        encoded = [self._tokenizer.encode(word, add_special_tokens=False) for word in words]
+        return sorted({ids[0] for ids in encoded if len(ids) == 1})
+
+
+class TextStream:
+    """Turns tokens into text that can be shown as it comes.
+
+    Byte-level tokenizers split characters, and some put a space before a word only when another
+    precedes it. So each new piece is the difference of two decodings over a short window, and
+    a piece that ends within a character waits for the rest.
+    """
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._ids: list[int] = []
+        self._window = 0
+        self._shown = 0
+
+    def push(self, token: int) -> str:
+        """The text that ``token`` completes; empty while a character is unfinished."""
+        self._ids.append(token)
+        unfinished = len(self._ids) - self._shown < LONGEST_CHARACTER_TOKENS
+        return self._advance(hold_back=unfinished)
+
+    def flush(self) -> str:
+        """What was still held back."""
+        return self._advance(hold_back=False)
+
+    def _advance(self, *, hold_back: bool) -> str:
+        before = self._chat.decode(self._ids[self._window : self._shown])
+        after = self._chat.decode(self._ids[self._window :])
+        if hold_back and after.endswith("\N{REPLACEMENT CHARACTER}"):
+            return ""
+        self._window, self._shown = self._shown, len(self._ids)
+        return after[len(before) :]

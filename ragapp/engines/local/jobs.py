@@ -1,0 +1,189 @@
+"""What sessions ask of the model's thread, cut into steps of bounded time.
+
+The thread gives each active job one step in turn: a piece of the prompt, one grade or one token.
+So a long prompt never stops another reader's stream for long.
+"""
+
+import queue
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragapp.domain.engine import Finish
+from ragapp.engines.local.chat import Chat, TextStream
+from ragapp.engines.local.sequence import CachedSequence
+
+if TYPE_CHECKING:
+    import torch
+
+# Tokens of a prompt that are read in one step: about 0.2 s for a small model on two cores.
+PROMPT_STEP_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished job tells its session; which fields say something depends on the job."""
+
+    forwarded_tokens: int
+    margins: tuple[float, ...] = ()
+    answer_tokens: int = 0
+    finish: Finish = "stop"
+    logprob_sum: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The job failed in the model's thread."""
+
+    error: Exception
+
+
+class Job(ABC):
+    """Something to do with one sequence; pieces of text, then one outcome, arrive in ``events``."""
+
+    def __init__(self, sequence: CachedSequence) -> None:
+        self.sequence = sequence
+        self.events: queue.SimpleQueue[str | Outcome | Crash] = queue.SimpleQueue()
+        self.abandoned = threading.Event()
+        self.forwarded = 0
+        self._ahead: list[int] | None = None
+
+    def step(self) -> bool:
+        """Do a bounded piece of work; True once the job is done and its outcome was sent."""
+        outcome = self._work()
+        if outcome is None:
+            return False
+        self.events.put(outcome)
+        return True
+
+    @abstractmethod
+    def _work(self) -> Outcome | None:
+        """One step; the outcome once there is nothing left to do."""
+
+    def _read_towards(self, target: Sequence[int]) -> "torch.Tensor | None":
+        """Read the next piece of ``target``; the logits after its last token once it is read."""
+        if self._ahead is None:
+            self._ahead = self.sequence.aim(target)
+        piece = self._ahead[:PROMPT_STEP_TOKENS]
+        self._ahead = self._ahead[len(piece) :]
+        logits = self._feed(piece)
+        if self._ahead:
+            return None
+        self._ahead = None
+        return logits
+
+    def _feed(self, tokens: Sequence[int]) -> "torch.Tensor":
+        self.forwarded += len(tokens)
+        return self.sequence.feed(tokens)
+
+
+class ReadJob(Job):
+    """Reads a prompt into the cache."""
+
+    def __init__(self, sequence: CachedSequence, target: Sequence[int]) -> None:
+        super().__init__(sequence)
+        self._target = target
+
+    def _work(self) -> Outcome | None:
+        if self._read_towards(self._target) is None:
+            return None
+        return Outcome(self.forwarded)
+
+
+class GradeJob(Job):
+    """Reads each closed question and keeps only how much likelier yes is than no."""
+
+    def __init__(
+        self, sequence: CachedSequence, targets: Sequence[Sequence[int]], chat: Chat
+    ) -> None:
+        super().__init__(sequence)
+        self._targets = list(targets)
+        self._chat = chat
+        self._margins: list[float] = []
+
+    def _work(self) -> Outcome | None:
+        if self._targets:
+            logits = self._read_towards(self._targets[0])
+            if logits is None:
+                return None
+            self._targets.pop(0)
+            self._margins.append(margin(logits, yes=self._chat.yes, no=self._chat.no))
+        return None if self._targets else Outcome(self.forwarded, tuple(self._margins))
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """When an answer ends: ``deadline`` is in ``time.monotonic`` seconds."""
+
+    max_new_tokens: int
+    end_tokens: frozenset[int]
+    deadline: float | None
+    cancel: threading.Event | None
+
+
+class GenerateJob(Job):
+    """Writes an answer token by token, the likeliest each time."""
+
+    def __init__(
+        self, sequence: CachedSequence, target: Sequence[int], chat: Chat, stop: Stop
+    ) -> None:
+        super().__init__(sequence)
+        self._target = target
+        self._stream = TextStream(chat)
+        self._stop = stop
+        self._next: torch.Tensor | None = None
+        self._written = 0
+        self._logprob_sum = 0.0
+
+    def _work(self) -> Outcome | None:
+        interrupted = self._interruption()
+        if interrupted is not None:
+            return self._end(interrupted)
+        if self._next is None:
+            self._next = self._read_towards(self._target)
+            return None
+        token, logprob = likeliest(self._next)
+        if token in self._stop.end_tokens:
+            return self._end("stop")
+        self._written += 1
+        self._logprob_sum += logprob
+        self._show(self._stream.push(token))
+        if self._written >= self._stop.max_new_tokens:
+            return self._end("length")
+        self._next = self._feed([token])
+        return None
+
+    def _interruption(self) -> Finish | None:
+        if self._stop.cancel is not None and self._stop.cancel.is_set():
+            return "cancelled"
+        if self._stop.deadline is not None and time.monotonic() > self._stop.deadline:
+            return "timeout"
+        return None
+
+    def _show(self, piece: str) -> None:
+        if piece:
+            self.events.put(piece)
+
+    def _end(self, finish: Finish) -> Outcome:
+        self._show(self._stream.flush())
+        return Outcome(
+            self.forwarded,
+            answer_tokens=self._written,
+            finish=finish,
+            logprob_sum=self._logprob_sum,
+        )
+
+
+def margin(logits: "torch.Tensor", *, yes: Sequence[int], no: Sequence[int]) -> float:
+    """Log-odds of the spellings of yes, summed, over those of no; ``logits`` is (vocabulary,)."""
+    difference = logits[list(yes)].logsumexp(0) - logits[list(no)].logsumexp(0)
+    return float(difference)
+
+
+def likeliest(logits: "torch.Tensor") -> tuple[int, float]:
+    """The likeliest token and its natural-log probability; ``logits`` is (vocabulary,), float32."""
+    token = int(logits.argmax())
+    return token, float(logits[token] - logits.logsumexp(0))

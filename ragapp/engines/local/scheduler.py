@@ -1,0 +1,165 @@
+"""The one thread that owns the model and steps every active job in turn.
+
+Batched decoding comes in at ``_step_all``: it sees all jobs of one round together.
+"""
+
+import queue
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from ragapp.engines.local.jobs import Crash, Job
+from tenants.errors import TransientError
+
+# How often an idle thread looks whether it should still be there.
+IDLE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Place:
+    """A session's right to hold a cache; granted in turn among lanes."""
+
+    lane: str
+    granted: threading.Event = field(default_factory=threading.Event)
+
+
+class Admission:
+    """Bounds the sessions that hold a cache, and those that wait for one; fair among lanes.
+
+    The free place goes to the waiting lane with the fewest places, first come first served
+    among equals, so one busy tenant delays itself before it delays others.
+    """
+
+    def __init__(self, *, max_active: int, max_waiting: int) -> None:
+        self._max_active = max_active
+        self._max_waiting = max_waiting
+        self._lock = threading.Lock()
+        self._active: Counter[str] = Counter()
+        self._waiting: deque[Place] = deque()
+
+    def enter(self, lane: str, timeout_seconds: float) -> Place:
+        """A place, as soon as it is this lane's turn.
+
+        Raises:
+            TransientError: Too many wait already, or none was free in time.
+        """
+        place = Place(lane)
+        with self._lock:
+            if len(self._waiting) >= self._max_waiting:
+                raise TransientError(
+                    f"The model is busy: {len(self._waiting)} questions wait already. Try again.",
+                    code="engine-busy",
+                    retry_after_seconds=5.0,
+                )
+            self._waiting.append(place)
+            self._grant()
+        if place.granted.wait(timeout_seconds) or not self._withdraw(place):
+            return place
+        raise TransientError(
+            f"The model was busy for {timeout_seconds:.0f} seconds. Try again.",
+            code="engine-busy",
+            retry_after_seconds=5.0,
+        )
+
+    def leave(self, place: Place) -> None:
+        """Give the place to whoever is next."""
+        with self._lock:
+            self._active[place.lane] -= 1
+            self._grant()
+
+    def _withdraw(self, place: Place) -> bool:
+        """Stop waiting; False if the place was granted in the meantime."""
+        with self._lock:
+            if place.granted.is_set():
+                return False
+            self._waiting.remove(place)
+            return True
+
+    def _grant(self) -> None:
+        while self._waiting and self._active.total() < self._max_active:
+            place = min(self._waiting, key=lambda waiting: self._active[waiting.lane])
+            self._waiting.remove(place)
+            self._active[place.lane] += 1
+            place.granted.set()
+
+
+class Scheduler:
+    """Runs jobs in a daemon thread, one step each per round."""
+
+    def __init__(self, name: str) -> None:
+        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._active: list[Job] = []
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a job that is waited for can still end."""
+        return self._thread.is_alive() and not self._closed.is_set()
+
+    def submit(self, job: Job) -> None:
+        """Have ``job`` done; its outcome arrives in its events.
+
+        Raises:
+            TransientError: The thread is gone.
+        """
+        if not self.is_alive:
+            raise engine_gone()
+        self._inbox.put(job)
+
+    def close(self) -> None:
+        """Stop after the current step; jobs that are not done crash with a TransientError."""
+        self._closed.set()
+        self._inbox.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _loop(self) -> None:
+        try:
+            while not self._closed.is_set():
+                self._take()
+                self._step_all()
+        finally:
+            self._closed.set()
+            self._abandon()
+
+    def _take(self) -> None:
+        """New jobs join the round; without any work this waits for the first."""
+        block = not self._active
+        while True:
+            try:
+                job = self._inbox.get(block=block, timeout=IDLE_SECONDS if block else None)
+            except queue.Empty:
+                return
+            if job is not None:
+                self._active.append(job)
+            block = False
+
+    def _step_all(self) -> None:
+        self._active = [job for job in self._active if not _finish(job)]
+
+    def _abandon(self) -> None:
+        while not self._inbox.empty():
+            job = self._inbox.get()
+            if job is not None:
+                self._active.append(job)
+        for job in self._active:
+            job.events.put(Crash(engine_gone()))
+        self._active = []
+
+
+def engine_gone() -> TransientError:
+    """The error for whoever waits for an engine that stopped."""
+    return TransientError("The model's engine has stopped. Try again.", code="engine-gone")
+
+
+def _finish(job: Job) -> bool:
+    """One step; a job that fails is finished too, and only that job."""
+    if job.abandoned.is_set():
+        return True
+    try:
+        return job.step()
+    except Exception as error:  # noqa: BLE001 - whatever the model raises belongs to its caller.
+        job.events.put(Crash(error))
+        return True
