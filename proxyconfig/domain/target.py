@@ -39,7 +39,6 @@ class OutcomeStatus(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ class Outcome:
     """What became of one plan entry.
 
     Attributes:
-        status: refused will be refused again until the intent changes; failed may work next time;
-            skipped was not tried, because the proxy went away before its turn.
+        status: refused will be refused again until the intent changes; failed may work next time.
         reason: a ``conditions.Reason`` value.
         message: for people; "" when done.
     """
