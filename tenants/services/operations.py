@@ -1,9 +1,9 @@
-"""Operations: long work with one worker at a time, a heartbeat, a deadline, steps and a cancel button.
+"""Operations: long work with one worker at a time, a heartbeat, a deadline, steps and a cancel.
 
-A request starts one, a message wakes a worker, and the worker claims it: the claim is a lease, and each
-later write names that lease, so a worker that was given up for dead can end nothing. A sweep queues
-again what lost its worker. ``claim``, ``progress`` and the three ends open scopes of their own, so that
-progress is seen while the work goes on: call them outside any other transaction.
+A request starts one, a message wakes a worker, and the worker claims it: the claim is a lease, and
+each later write names that lease, so a worker that was given up for dead can end nothing. A sweep
+queues again what lost its worker. ``claim``, ``progress`` and the three ends open scopes of their
+own, so that progress is seen while the work goes on: call them outside any other transaction.
 """
 
 import uuid
