@@ -1,0 +1,1 @@
+"""How Sluice is run. Nothing in here is imported by the apps."""
