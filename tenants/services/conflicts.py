@@ -1,0 +1,106 @@
+"""Saves rows, and puts the database's refusals into words.
+
+The database holds every "one owner" rule; this module only explains. It names the row in the way
+where the actor may see it, and otherwise says no more than that the value is taken.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, OperationalError, models, transaction
+
+from tenants.domain.actor import Actor
+from tenants.errors import ConflictError, InvalidError, TransientError
+from tenants.models.scoped import current_scope, platform_scope
+
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What to say when one constraint refuses a row.
+
+    Attributes:
+        what: the value, with its place: ``VLAN 101 on trunk 1.1 of cluster local``.
+        holders: the rows that may be in the way; read in a scope of what the actor may see.
+        hint: a sentence on what to take instead; "" for none.
+        matches: narrows ``holders`` where a query cannot.
+    """
+
+    what: str
+    holders: Callable[[], models.QuerySet[Any]]  # Any: each constraint guards another model.
+    hint: Callable[[], str] = str
+    matches: Callable[[models.Model], bool] = lambda _: True
+
+
+def save(row: models.Model, *, actor: Actor, taken: Mapping[str, Taken]) -> None:
+    """Check the fields of ``row`` and write it.
+
+    Args:
+        taken: by the name of the constraint.
+
+    Raises:
+        InvalidError: a field cannot be taken.
+        ConflictError: a constraint of ``taken`` refused it; the message names the row in the way
+            where the actor may see it.
+        TransientError: two writers were in each other's way.
+    """
+    try:
+        row.clean_fields()
+    except ValidationError as error:
+        raise invalid(error) from error
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        name = constraint_name(error)
+        if name not in taken:
+            raise
+        raise _conflict(row, taken[name], actor) from error
+    except OperationalError as error:
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate in _TRY_AGAIN:
+            raise TransientError(
+                f"Somebody else changed the same things at the same moment, so {row} was not saved."
+                " Try again."
+            ) from error
+        raise
+
+
+def invalid(error: ValidationError) -> InvalidError:
+    """Django's complaints as ours, field by field."""
+    fields = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+    first = next(f"{name}: {said[0]}" if name else said[0] for name, said in fields.items())
+    return InvalidError(f"Some fields cannot be taken. {first}", fields=fields)
+
+
+def constraint_name(error: IntegrityError) -> str:
+    """The constraint that refused; "" when the driver does not say."""
+    cause = error.__cause__
+    return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
+
+
+def _conflict(row: models.Model, taken: Taken, actor: Actor) -> ConflictError:
+    holder = _holder(row, taken, actor)
+    says = f"{taken.what} is already taken."
+    if holder is not None:
+        kind = holder._meta.verbose_name
+        owner = f" of tenant {holder.tenant}" if hasattr(holder, "tenant") else ""
+        says = f"{taken.what} is already taken by {kind} {holder}{owner}."
+    hint = taken.hint()
+    return ConflictError(f"{says} {hint}".strip(), code="taken", data={"value": taken.what})
+
+
+def _holder(row: models.Model, taken: Taken, actor: Actor) -> models.Model | None:
+    if actor.is_platform_admin and not current_scope().is_staff:
+        with platform_scope("conflict"):
+            return _first(row, taken)
+    return _first(row, taken)
+
+
+def _first(row: models.Model, taken: Taken) -> models.Model | None:
+    others = taken.holders().exclude(pk=row.pk)
+    return next((other for other in others if taken.matches(other)), None)
