@@ -20,37 +20,40 @@ class ConnectionStage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionEvent:
-    """One report; an opened one is followed by a closed one with the same ``connection_id``.
+    """One report; an opened one is followed by a closed one with the same ``proxy_id``.
 
-    A denied or failed connection has one report only (stage denied), an ingress request one (closed).
+    A denied or failed connection has one report (stage denied), an ingress request one (closed).
 
     Attributes:
-        connection_id: 32 lower-case hex digits, unique per connection.
+        proxy_id: 32 lower-case hex digits, unique per connection.
         trace_id: 32 lower-case hex digits; links click, request, task, connection and answer.
         tenant: slug.
-        source: client, ``address:port`` (IPv6 in brackets); "" when unknown.
-        snat_address: source address that the far side saw; "" for ingress or when none was bound.
-        destination: ``host:port`` as it was asked for; of ingress the virtual address.
-        resolved_address: address that was connected to; "" when none was.
-        bytes_up, bytes_down: payload from and to the client, so far.
+        source_address: the client's address; "" when unknown.
+        snat_address: address that the far side saw; "" for ingress or when none was bound.
+        destination_host: name or address as it was asked for; of ingress the virtual address.
+        destination_address: the address that was connected to; "" when none was.
+        detail: method, path and status of an HTTP request, or CONNECT; never query or headers.
+        bytes_sent, bytes_received: payload from and to the source so far.
         rule_id: ``tenant/policy/order``, ``tenant/policy`` for ingress, ``tenant/default-deny``.
-        message: for people: why it was denied or failed, or what an HTTP request was; no secrets.
+        message: for people, why it was denied or failed; "" otherwise.
         opened_at, closed_at: aware; closed_at is None while open.
     """
 
-    connection_id: str
+    proxy_id: str
     trace_id: str
     stage: ConnectionStage
     direction: Direction
     tenant: str
-    source: str
-    destination: str
+    source_address: str
+    destination_host: str
+    destination_port: int
     verdict: Verdict
     rule_id: str
     opened_at: datetime
     closed_at: datetime | None = None
     snat_address: str = ""
-    resolved_address: str = ""
-    bytes_up: int = 0
-    bytes_down: int = 0
+    destination_address: str = ""
+    detail: str = ""
+    bytes_sent: int = 0
+    bytes_received: int = 0
     message: str = ""

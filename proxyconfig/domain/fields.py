@@ -122,7 +122,7 @@ Cidr = Annotated[str, Limits(form="cidr", longest=49)]
 Source = Annotated[str, Limits(form="source", longest=49)]
 Host = Annotated[str, Limits(form="host", longest=255)]
 Port = Annotated[int, Limits(minimum=1, maximum=65535)]
-Order = Annotated[int, Limits(minimum=1, maximum=1_000_000)]
+Order = Annotated[int, Limits(minimum=0, maximum=1_000_000)]
 Asn = Annotated[int, Limits(minimum=1, maximum=4_294_967_295)]
 Text = Annotated[str, Limits(longest=500)]
 Moment: TypeAlias = datetime
