@@ -61,7 +61,9 @@ def convert(gguf: Path, target: Path) -> None:
     # now.
     config = quantised.config
     del config.quantization_config
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]  # untyped library
+        config, dtype=torch.bfloat16
+    )
     model.load_state_dict(quantised.state_dict())
     model.generation_config = quantised.generation_config
     print("writing safetensors", flush=True)

@@ -5,7 +5,7 @@ default.
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from deploy.local.errors import StartError
@@ -66,8 +66,11 @@ def mark_first_login_shown(file: Path, credentials: Credentials) -> None:
 
 
 def _generate() -> Credentials:
-    secret_names = [field.name for field in fields(Credentials) if field.type is str]
-    values = {name: secrets.token_urlsafe(32) for name in secret_names}
-    values["secret_key"] = secrets.token_urlsafe(64)
-    values["admin_password"] = "".join(secrets.choice(_LEGIBLE) for _ in range(16))
-    return Credentials(**values)
+    return Credentials(
+        secret_key=secrets.token_urlsafe(64),
+        superuser_password=secrets.token_urlsafe(32),
+        owner_password=secrets.token_urlsafe(32),
+        app_password=secrets.token_urlsafe(32),
+        redis_password=secrets.token_urlsafe(32),
+        admin_password="".join(secrets.choice(_LEGIBLE) for _ in range(16)),
+    )

@@ -54,8 +54,8 @@ def bootstrap(bootstrap_url: str, *, owner_password: str, app_password: str) -> 
         host = urlsplit(bootstrap_url).hostname
         raise StartError(
             f"The database on {host} could not be prepared: {str(error).strip()}. "
-            "DATABASE_URL must name a role that may create roles and extensions; Sluice itself then "
-            "runs as one that may not."
+            "DATABASE_URL must name a role that may create roles and extensions; Sluice itself "
+            "then runs as one that may not."
         ) from error
 
 

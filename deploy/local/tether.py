@@ -22,7 +22,8 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != int(parent):
         sys.exit("The supervisor ended before the service began.")
-    os.execvp(command[0], command)  # noqa: S606 - there is no shell; the command is the supervisor's own list
+    # By its path: nothing more can be imported where the new user cannot read Python's library.
+    os.execv(command[0], command)  # noqa: S606 - there is no shell
 
 
 def become(user: str) -> None:

@@ -41,7 +41,6 @@ class Unit:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 8.0
     start_seconds: float = 120.0
-    user: str | None = None
     cwd: Path = REPOSITORY
     reloads: bool = False
     """Started again by `make dev` when the project's code changes."""
