@@ -81,6 +81,12 @@ def verify() -> Verification:
         return Verification(count, previous, _left_out())
 
 
+def is_anchored(sequence: int, head: str) -> bool:
+    """True when seal ``sequence`` still has the hash that somebody kept outside of the database."""
+    with platform_scope("audit verify"):
+        return AuditSeal.objects.filter(sequence=sequence, hash=head).exists()
+
+
 def chained_hash(sequence: int, entry: AuditEntry, previous: str) -> str:
     """SHA-256, hex, over the hash before it and the entry as canonical JSON."""
     canonical = json.dumps(

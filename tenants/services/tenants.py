@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from tenants import audit
 from tenants.domain.actor import Actor
 from tenants.domain.roles import GRANTS, Role
-from tenants.errors import ConflictError, ForbiddenError, NotVisibleError
+from tenants.errors import ConflictError, ForbiddenError
 from tenants.models.member import Membership, User
 from tenants.models.tenant import Tenant
 from tenants.models.token import ApiToken
@@ -32,21 +32,6 @@ def create_tenant(slug: str, name: str, *, actor: Actor) -> Tenant:
         conflicts.save(tenant, actor=actor, taken={"tenants_tenant_slug_key": taken})
         audit.record(actor, "tenant.created", tenant)
     return tenant
-
-
-def find_user(username: str) -> User:
-    """The active user with this name.
-
-    Raises:
-        NotVisibleError: there is none.
-    """
-    user = User.objects.filter(username=username, is_active=True).first()
-    if user is None:
-        raise NotVisibleError(
-            f"There is no active user named {username}. Check the name, or ask a platform"
-            " administrator to make the account."
-        )
-    return user
 
 
 def add_member(tenant: Tenant, user: User, role: Role, *, actor: Actor) -> Membership:
