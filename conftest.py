@@ -20,14 +20,13 @@ from django.core.management import call_command
 from django.db import connections
 
 from deploy.local import convert_model
+from deploy.local.install import BROWSERS
 from deploy.local.private_services import PrivateServices
 
 _SERVICES = PrivateServices()
 os.environ.update(_SERVICES.env)
 os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings_test"
 django.setup()
-
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,7 +67,7 @@ def django_db_setup(services, django_test_environment, django_db_blocker) -> Ite
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium; a test that needs one is skipped where there is none."""
-    for name in _BROWSERS:
+    for name in BROWSERS:
         if path := shutil.which(name):
             return path
     pytest.skip(

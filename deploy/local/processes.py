@@ -34,7 +34,7 @@ def spawn(unit: Unit, log: Path) -> subprocess.Popen[bytes]:
 
 
 def tether(death_signal: signal.Signals, *, user: str = "-") -> tuple[str, ...]:
-    """The words before a command (an absolute path) that end it when this process ends, as ``user``."""
+    """The words before a command (an absolute path) that end it when this process ends."""
     parent = str(os.getpid())
     return (sys.executable, "-I", "-S", str(_TETHER), parent, str(int(death_signal)), user)
 
