@@ -1,7 +1,8 @@
 """Puts what Sluice needs into ``.venv``: ``python -m deploy.local.install run|dev|browser``.
 
 Runs on the machine's own Python before anything is installed, so the standard library is all it
-has. What is there already is left alone: a stamp names the requirements that were installed completely.
+has. What is there already is left alone: a stamp names the requirements that were installed
+completely.
 """
 
 import argparse
@@ -91,7 +92,8 @@ class Environment:
             said = (result.stdout + result.stderr).strip().splitlines()
             raise StartError(
                 f"{sys.executable} could not create {self.folder}: "
-                f"{said[-1] if said else 'it gives no reason'}. On Debian and Ubuntu: apt install python{version}-venv; then run it again."
+                f"{said[-1] if said else 'it gives no reason'}. "
+                f"On Debian and Ubuntu: apt install python{version}-venv; then run it again."
             )
         self._console.step("venv", f"created {self.folder.name}", time.monotonic() - began_at)
 
@@ -124,7 +126,7 @@ class Environment:
         return result.returncode == 0
 
     def _forget_broken_packages(self) -> None:
-        """An interrupted pip leaves packages that it takes for whole; without metadata it does not."""
+        """Without metadata pip installs a package again that an interrupted pip left in part."""
         site_packages = next((self.folder / "lib").glob("python3.*/site-packages"))
         for metadata in site_packages.glob("*.dist-info"):
             if not _is_whole(metadata):
