@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ragapp.domain import ends, prompt
-from ragapp.domain.citation import CitedAnswer, Support, cite
+from ragapp.domain.citation import CitedAnswer, cite, supported_share
 from ragapp.domain.ends import Answer, Looked
 from ragapp.domain.grade import Calibrations, Grade, GradeVerdict, Question, usable
 from ragapp.domain.passage import Passage, Source
@@ -59,7 +59,7 @@ class Settings:
 
     tenant: str
     deadline_seconds: float = 120.0
-    passages: int = 4
+    passages: int = 3
     pages: int = 3
     answer_tokens: int = 128
     generations: int = 2
@@ -220,36 +220,46 @@ class _Run:
         return usable(grades)
 
     def _write(self, numbers: tuple[int, ...]) -> Flow:
-        """Generate from the usable passages until an answer passes the checks, or is the last."""
-        again = False
+        """Generate from the usable passages; once more from the best alone if the checks object."""
+        best: CitedAnswer | None = None
         while numbers and self._generations_left and not self._is_late():
             self._generations_left -= 1
-            cited, grades = yield from self._answer(numbers, again=again)
+            cited, grades = yield from self._answer(numbers)
             refused = any(grade.verdict is GradeVerdict.REFUSED for grade in grades)
             if refused and self._looked.source is Source.LOCAL and self._may_try_web():
                 return None
-            last = not self._generations_left or self._is_late()
-            if not refused and _is_supported(cited, wholly=not last):
-                return ends.found(cited, self._looked)
-            # Once more with the best passage alone: a small model is led astray by the others.
-            again, numbers = True, numbers[:1]
-        return None
+            if not refused and (best is None or supported_share(cited) > supported_share(best)):
+                best = cited
+                self._looked.answered_from = self._looked.passages
+            if best is not None and supported_share(best) == 1:
+                break
+            if self._generations_left and not self._is_late():
+                # A small model is led astray by the other passages.
+                numbers = yield from self._read([self._looked.passages[numbers[0] - 1]])
+        if best is None or not supported_share(best):
+            return None
+        return ends.found(best, self._looked)
 
     def _answer(
-        self, numbers: tuple[int, ...], *, again: bool
+        self, numbers: tuple[int, ...]
     ) -> Generator[Step[Any], Any, tuple[CitedAnswer, tuple[Grade, ...]]]:
         """One generation with its checks."""
         passages = self._looked.passages
         written = yield from ask(
             Generate(
-                prompt.answer_instruction(numbers, of=len(passages), again=again),
+                prompt.answer_instruction(numbers, of=len(passages)),
                 self._settings.answer_tokens,
+                prompt.ANSWER_END,
                 self._remaining_seconds(),
             )
         )
-        cited = cite(written.text, [passage.text for passage in passages])
+        cited = cite(
+            written.text,
+            [passage.text for passage in passages],
+            is_cut=written.finish != "stop",
+        )
         margins = yield from ask(AskGrades((prompt.grounded_question(), prompt.answers_question())))
-        share = _supported_share(cited)
+        share = supported_share(cited)
         grades = tuple(
             self._grade(question, 0, margin, literal=share)
             for question, margin in zip((Question.GROUNDED, Question.ANSWERS), margins, strict=True)
@@ -274,17 +284,6 @@ class _Run:
 
     def _remaining_seconds(self) -> float:
         return max(self._ends_at - self._clock(), 0.0)
-
-
-def _is_supported(cited: CitedAnswer, *, wholly: bool) -> bool:
-    """Every sentence rests on a passage; of a last answer one is enough, the rest is marked."""
-    standing = [sentence.support is not Support.UNSUPPORTED for sentence in cited.sentences]
-    return bool(standing) and (all(standing) if wholly else any(standing))
-
-
-def _supported_share(cited: CitedAnswer) -> float:
-    supported = sum(sentence.support is not Support.UNSUPPORTED for sentence in cited.sentences)
-    return supported / len(cited.sentences) if cited.sentences else 0.0
 
 
 def _merged(first: Sequence[Passage], second: Sequence[Passage]) -> tuple[Passage, ...]:

@@ -21,6 +21,7 @@ SUPPORT_FLOOR = 0.6
 MOST_MARKS = 3
 
 _MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"')\]\u201d\u2019]*$")
 _LEADING_MARKS = re.compile(r"(?:\s*\[\d{1,3}(?:\s*[,;]\s*\d{1,3})*\])+")
 
 
@@ -64,17 +65,27 @@ class CitedAnswer:
     sentences: tuple[Sentence, ...]
 
 
-def cite(answer: str, passages: Sequence[str]) -> CitedAnswer:
-    """The answer with checked marks only.
+def cite(answer: str, passages: Sequence[str], *, is_cut: bool = False) -> CitedAnswer:
+    """The answer with checked marks only, and each sentence once.
 
     Args:
         answer: As the model wrote it.
         passages: Their texts; the mark ``[n]`` means ``passages[n - 1]``.
+        is_cut: The model was stopped, so a last sentence without an end is left out.
     """
     judge = _Judge(passages)
     found = [judge.sentence(text) for line in answer.splitlines() for text in _with_marks(line)]
-    sentences = tuple(sentence for sentence in found if sentence.text)
+    distinct = {sentence.text: sentence for sentence in reversed(found) if sentence.text}
+    sentences = tuple(reversed(distinct.values()))
+    if is_cut and len(sentences) > 1 and not _SENTENCE_END.search(sentences[-1].text):
+        sentences = sentences[:-1]
     return CitedAnswer(" ".join(_marked(sentence) for sentence in sentences), sentences)
+
+
+def supported_share(cited: CitedAnswer) -> float:
+    """Share of the sentences that rest on a passage, 0 to 1; 0 for an empty answer."""
+    standing = [sentence.support is not Support.UNSUPPORTED for sentence in cited.sentences]
+    return sum(standing) / len(standing) if standing else 0.0
 
 
 def marks(text: str) -> tuple[int, ...]:

@@ -249,6 +249,7 @@ class _Driver:
         generation = session.generate(
             step.instruction,
             max_new_tokens=step.max_new_tokens,
+            stop_at=step.stop_at,
             timeout_seconds=step.timeout_seconds,
             on_text=self._world.listener.text,
             cancel=self._world.cancel,

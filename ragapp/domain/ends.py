@@ -43,9 +43,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Looked:
-    """What a run has looked at so far; the agent's one mutable record."""
+    """What a run has looked at so far; the agent's one mutable record.
+
+    Attributes:
+        passages: In the prompt that is open now.
+        answered_from: In the prompt of the answer that stands.
+    """
 
     passages: tuple[Passage, ...] = ()
+    answered_from: tuple[Passage, ...] = ()
     grades: tuple[Grade, ...] = ()
     refused: tuple[Refused, ...] = ()
     failed: tuple[Failed, ...] = ()
@@ -128,7 +134,7 @@ def _end(
         text=text,
         reason=reason,
         cited=cited,
-        passages=looked.passages,
+        passages=looked.answered_from or looked.passages,
         grades=looked.grades,
         refused=looked.refused,
         failed=looked.failed,

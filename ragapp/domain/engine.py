@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Role = Literal["system", "user", "assistant"]
 Vectors = npt.NDArray[np.float32]
-Finish = Literal["stop", "length", "cancelled", "timeout"]
+Finish = Literal["stop", "length", "repeat", "cancelled", "timeout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Generation:
     Attributes:
         text: Decoded, without control tokens; equals what was streamed, joined.
         tokens: Generated tokens, the end token not counted.
-        finish: Why it ended; ``cancelled`` and ``timeout`` keep the text so far.
+        finish: Why it ended: the model's own stop, the bound on its length, because it went round
+            in circles, or from outside. All but ``stop`` may end within a sentence.
         mean_logprob: Mean natural-log probability of the chosen tokens; None without tokens or
             where the server does not tell.
     """
@@ -102,17 +103,19 @@ class Session(Protocol):
         instruction: str,
         *,
         max_new_tokens: int,
+        stop_at: str = "",
         timeout_seconds: float | None = None,
         on_text: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Generation:
         """Answer after ``instruction``, greedily; the answer stays in the session for its grades.
 
-        An earlier answer of this session is forgotten first.
+        White space in front is dropped. An earlier answer of this session is forgotten first.
 
         Args:
             instruction: Closes the user's turn, after the passages; may be empty.
             max_new_tokens: Upper bound, the end token not counted.
+            stop_at: The answer ends before this string, once it has begun; empty for none.
             timeout_seconds: Ends with what there is, counted from now.
             on_text: Called in the caller's thread with each new piece of text, whole characters.
             cancel: Set it from any thread; the model stops within one token.

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from ragapp.domain.passage import Source
 
-# Half of what the question's words can tell must be known to the corpora. Below it, a hit by
-# stray common words ("what", "use") would pass for knowledge.
-COVERAGE_FLOOR = 0.5
+# A third of what the question's words can tell must be known to the corpora: one telling word
+# against one unknown passes, against two it does not. Below it, a stray common word would pass
+# for knowledge.
+COVERAGE_FLOOR = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)

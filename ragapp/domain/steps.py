@@ -155,6 +155,7 @@ class Generate(Step[Generation]):
 
     instruction: str
     max_new_tokens: int
+    stop_at: str
     timeout_seconds: float
 
 

@@ -93,7 +93,7 @@ class TextStream:
         return self._advance(hold_back=unfinished)
 
     def flush(self) -> str:
-        """What was still held back."""
+        """What was still held back, once no token follows."""
         return self._advance(hold_back=False)
 
     def _advance(self, *, hold_back: bool) -> str:
@@ -103,3 +103,41 @@ class TextStream:
             return ""
         self._window, self._shown = self._shown, len(self._ids)
         return after[len(before) :]
+
+
+class StopText:
+    """Cuts a stream of text at a given string, which may arrive in pieces.
+
+    White space before the first visible character is dropped, so an answer never ends before
+    it began.
+    """
+
+    def __init__(self, stop_at: str) -> None:
+        self._stop_at = stop_at
+        self._held = ""
+        self._begun = False
+        self.is_reached = False
+
+    def push(self, piece: str) -> str:
+        """What of ``piece``, and of what was held back, is surely before the stop."""
+        text = self._held + piece
+        text = text if self._begun else text.lstrip()
+        self._begun = self._begun or bool(text)
+        found = text.find(self._stop_at) if self._stop_at else -1
+        if found >= 0:
+            self.is_reached, self._held = True, ""
+            return text[:found]
+        keep = self._overhang(text)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def flush(self) -> str:
+        """What was held back in case the stop began there."""
+        held, self._held = self._held, ""
+        return held
+
+    def _overhang(self, text: str) -> int:
+        """Length of the longest end of ``text`` with which the stop could begin."""
+        longest = min(len(self._stop_at) - 1, len(text))
+        fitting = (n for n in range(longest, 0, -1) if self._stop_at.startswith(text[-n:]))
+        return next(fitting, 0)

@@ -173,6 +173,7 @@ class LocalSession:
         instruction: str,
         *,
         max_new_tokens: int,
+        stop_at: str = "",
         timeout_seconds: float | None = None,
         on_text: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
@@ -183,7 +184,7 @@ class LocalSession:
         target = self._engine.chat.prompt(asked)
         room = max(self._engine.context_tokens - len(target), 1)
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        stop = Stop(min(max_new_tokens, room), self._engine.end_tokens, deadline, cancel)
+        stop = Stop(min(max_new_tokens, room), self._engine.end_tokens, deadline, cancel, stop_at)
         job = GenerateJob(self._live(), target, self._engine.chat, stop)
         pieces: list[str] = []
 

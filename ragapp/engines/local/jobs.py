@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragapp.domain.engine import Finish
-from ragapp.engines.local.chat import Chat, TextStream
+from ragapp.engines.local.chat import Chat, StopText, TextStream
 from ragapp.engines.local.sequence import CachedSequence
 
 if TYPE_CHECKING:
     import torch
+
+# A model that writes this many tokens for the second time goes round in circles.
+REPEATED_TOKENS = 16
 
 # Tokens of a prompt that are read in one step: about 0.2 s for a small model on two cores.
 PROMPT_STEP_TOKENS = 512
@@ -116,12 +119,13 @@ class GradeJob(Job):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """When an answer ends: ``deadline`` is in ``time.monotonic`` seconds."""
+    """When an answer ends: ``deadline`` in ``time.monotonic`` seconds, ``text`` at that string."""
 
     max_new_tokens: int
     end_tokens: frozenset[int]
     deadline: float | None
     cancel: threading.Event | None
+    text: str = ""
 
 
 class GenerateJob(Job):
@@ -133,9 +137,10 @@ class GenerateJob(Job):
         super().__init__(sequence)
         self._target = target
         self._stream = TextStream(chat)
+        self._stop_text = StopText(stop.text)
         self._stop = stop
         self._next: torch.Tensor | None = None
-        self._written = 0
+        self._written: list[int] = []
         self._logprob_sum = 0.0
 
     def _work(self) -> Outcome | None:
@@ -148,11 +153,15 @@ class GenerateJob(Job):
         token, logprob = likeliest(self._next)
         if token in self._stop.end_tokens:
             return self._end("stop")
-        self._written += 1
+        self._written.append(token)
         self._logprob_sum += logprob
-        self._show(self._stream.push(token))
-        if self._written >= self._stop.max_new_tokens:
+        self._show(self._stop_text.push(self._stream.push(token)))
+        if self._stop_text.is_reached:
+            return self._end("stop")
+        if len(self._written) >= self._stop.max_new_tokens:
             return self._end("length")
+        if is_circling(self._written):
+            return self._end("repeat")
         self._next = self._feed([token])
         return None
 
@@ -168,13 +177,22 @@ class GenerateJob(Job):
             self.events.put(piece)
 
     def _end(self, finish: Finish) -> Outcome:
-        self._show(self._stream.flush())
+        if not self._stop_text.is_reached:
+            self._show(self._stop_text.push(self._stream.flush()))
+            self._show(self._stop_text.flush())
         return Outcome(
             self.forwarded,
-            answer_tokens=self._written,
+            answer_tokens=len(self._written),
             finish=finish,
             logprob_sum=self._logprob_sum,
         )
+
+
+def is_circling(written: Sequence[int], *, length: int = REPEATED_TOKENS) -> bool:
+    """Whether the last ``length`` tokens were written before, not overlapping themselves."""
+    tail = list(written[-length:])
+    before = range(len(written) - 2 * length + 1)
+    return any(list(written[start : start + length]) == tail for start in before)
 
 
 def margin(logits: "torch.Tensor", *, yes: Sequence[int], no: Sequence[int]) -> float:

@@ -55,6 +55,6 @@ def load(source: str, *, revision: str = "main", dtype: str = "bfloat16") -> Loa
             f"The model {source} has no chat template; use an instruction-tuned model.",
             code="model-unusable",
         )
+    # Called on the base class: the subclass wraps `to` in a way that loses its type.
     torch.nn.Module.to(model, device)
-    model.eval()
     return Loaded(Path(source).name if is_folder else source, model, tokenizer, device)
