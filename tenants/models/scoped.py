@@ -2,7 +2,7 @@
 
 Every tenant-owned table has a forced policy that compares its ``tenant_id`` with the setting
 ``app.tenant`` of the running transaction. The scopes here open a transaction, make those settings
-for it alone (``set_config(..., true)``), and tell the managers: they build no query outside a scope.
+for it alone (``set_config(..., true)``), and tell the managers, which refuse outside a scope.
 """
 
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def open_scope(scope: Scope) -> Iterator[Scope]:
         finally:
             _current.reset(token)
         # Only on a normal end: a rollback takes the settings back by itself.
-        if is_nested:
+        if is_nested and not connection.needs_rollback:
             _apply(outer or Scope())
 
 

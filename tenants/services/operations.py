@@ -16,7 +16,9 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tenants import audit, wake
+from tenants.access import require
 from tenants.domain.actor import Actor
+from tenants.domain.roles import Action
 from tenants.domain.states import OperationState
 from tenants.errors import ConflictError, PermanentError
 from tenants.models.operation import Operation, OperationKind
@@ -25,6 +27,8 @@ from tenants.models.tenant import Tenant
 
 # Which message wakes a worker for which kind; a kind without one is run by whoever started it.
 TASK_BY_KIND: dict[str, str] = {OperationKind.TRAIN: wake.TRAIN_CORPUS}
+# Who may start work of a kind may cancel it; the other kinds are the NetOps'.
+ACTION_BY_KIND: dict[str, Action] = {OperationKind.TRAIN: Action.TRAIN}
 
 # A worker reports each document and each batch; a minute of silence means that it died.
 SILENCE_LIMIT = timedelta(seconds=60)
@@ -190,8 +194,10 @@ def request_cancel(operation: Operation, *, actor: Actor) -> Operation:
     """Cancel a queued operation at once; ask the worker of a running one to stop.
 
     Raises:
+        ForbiddenError: the actor's role allows no work of this kind.
         ConflictError: it has already ended.
     """
+    require(actor, ACTION_BY_KIND.get(operation.kind, Action.MANAGE_TENANT))
     with transaction.atomic():
         locked = Operation.objects.select_for_update().get(pk=operation.pk)
         if locked.has_ended:
