@@ -1,0 +1,67 @@
+"""One extractor per content type; a new format is one module and one line here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from email.message import Message
+from urllib.parse import unquote, urlsplit
+
+from ragapp.domain.document import Document
+from ragapp.extract.formats.html import extract_html
+from ragapp.extract.formats.markdown import extract_markdown
+from ragapp.extract.formats.plain import extract_plain
+
+# Bytes and the declared character set (may be empty) to a document.
+Extractor = Callable[[bytes, str], Document]
+
+EXTRACTOR_BY_TYPE: Mapping[str, Extractor] = {
+    "application/xhtml+xml": extract_html,
+    "text/html": extract_html,
+    "text/markdown": extract_markdown,
+    "text/plain": extract_plain,
+    "text/x-markdown": extract_markdown,
+}
+
+# Servers declare these for files that they do not know; then the name's ending decides.
+VAGUE_TYPES = frozenset({"", "application/octet-stream", "text/plain"})
+TYPE_BY_ENDING: Mapping[str, str] = {
+    "htm": "text/html",
+    "html": "text/html",
+    "markdown": "text/markdown",
+    "md": "text/markdown",
+    "txt": "text/plain",
+}
+
+
+class UnsupportedTypeError(Exception):
+    """No extractor reads this type."""
+
+
+class EmptyTextError(Exception):
+    """The document is readable and says nothing."""
+
+
+def read(content: bytes, content_type: str, url: str) -> Document:
+    """The document in ``content``; a missing title is taken from the first heading or the URL.
+
+    Raises:
+        UnsupportedTypeError: The type is not in ``EXTRACTOR_BY_TYPE``.
+        EmptyTextError: No text was found.
+    """
+    declared = Message()
+    declared["content-type"] = content_type
+    name = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    kind = _kind(declared.get_content_type() if content_type else "", name)
+    extractor = EXTRACTOR_BY_TYPE.get(kind)
+    if extractor is None:
+        raise UnsupportedTypeError(kind or "unknown")
+    document = extractor(content, declared.get_content_charset() or "")
+    if not document.text.strip():
+        raise EmptyTextError
+    first = document.headings[0].title if document.headings else ""
+    title = document.title or first or unquote(name)
+    return replace(document, title=" ".join(title.split())[:300])
+
+
+def _kind(declared: str, name: str) -> str:
+    ending = name.rpartition(".")[2].lower()
+    return TYPE_BY_ENDING.get(ending, declared) if declared in VAGUE_TYPES else declared
