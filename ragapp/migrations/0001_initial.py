@@ -235,10 +235,30 @@ class Migration(migrations.Migration):
                         default=list, help_text="The trace, in order; ragapp/domain/trace.py."
                     ),
                 ),
-                ("citations", models.JSONField(default=list)),
+                (
+                    "citations",
+                    models.JSONField(
+                        default=list,
+                        help_text="The passages that the model read, [n] is the n-th; text of web ones only.",
+                    ),
+                ),
+                (
+                    "sentences",
+                    models.JSONField(
+                        default=list,
+                        help_text="The answer's sentences with what each rests on.",
+                    ),
+                ),
                 ("usage", models.JSONField(default=dict, help_text="Tokens by kind, and seconds.")),
                 ("error", models.TextField(blank=True)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "restarts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="How often the answer began anew; part of its place in the stream.",
+                    ),
+                ),
                 ("lease_token", models.UUIDField(editable=False, null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("started_at", models.DateTimeField(null=True)),

@@ -4,6 +4,7 @@ from django.db import migrations
 
 from tenants.models.rls import protect, same_tenant
 
+# PLAIN keeps each embedding in its row's own page: every dense search reads them all.
 TABLES = """
 CREATE SEQUENCE ragapp_chunk_id_seq AS bigint;
 CREATE TABLE ragapp_chunk (
@@ -21,7 +22,7 @@ CREATE TABLE ragapp_chunk (
     token_count integer NOT NULL,
     lexeme_count integer NOT NULL,
     content_hash varchar(64) NOT NULL,
-    embedding halfvec(384) NOT NULL,
+    embedding halfvec(384) STORAGE PLAIN NOT NULL,
     PRIMARY KEY (tenant_id, id)
 ) PARTITION BY LIST (tenant_id);
 CREATE INDEX ragapp_chunk_document ON ragapp_chunk (tenant_id, document_id, ordinal);

@@ -1,0 +1,282 @@
+"""One way out: every URL that training or the agent reads is fetched here, through the egress proxy.
+
+The proxy decides what may be reached and from which address; nothing here connects to anything
+else. A refusal or a failure is a value, not an exception: the document's error, or the agent's
+honest end, is made of it.
+"""
+
+import ipaddress
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import httpx2
+
+from proxyconfig.facade import EgressEndpoint
+from ragapp.domain.steps import Failed, Refused
+
+TRACE_HEADER = "X-Sluice-Trace"
+MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REFUSAL_BYTES = 64_000
+# Control characters, spaces and backslashes are read differently by different parsers.
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+
+DOCUMENT_TYPES = frozenset(
+    {
+        "text/html",
+        "application/xhtml+xml",
+        "text/plain",
+        "text/markdown",
+        "text/x-markdown",
+        "text/csv",
+        "application/pdf",
+    }
+)
+JSON_TYPES = frozenset({"application/json"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one fetch, all redirects together."""
+
+    body_bytes: int = 20_000_000
+    total_seconds: float = 30.0
+    silence_seconds: float = 10.0
+    content_types: frozenset[str] = DOCUMENT_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came back.
+
+    Attributes:
+        url: Where it came from in the end, after redirects.
+        content_type: As declared, with its parameters.
+    """
+
+    url: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+class _Broken(Exception):  # noqa: N818 - never leaves this module, where it becomes a value
+    """Why a fetch ended; ``reply`` is what the caller gets."""
+
+    def __init__(self, reply: Refused | Failed) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+def fetch(
+    url: str,
+    *,
+    endpoint: EgressEndpoint,
+    tenant: str,
+    trace_id: str,
+    purpose: str = "",
+    limits: Limits | None = None,
+) -> Fetched | Refused | Failed:
+    """Fetch ``url`` through the tenant's egress; redirects are followed one by one.
+
+    Args:
+        tenant: Slug, for the words of a refusal.
+        trace_id: Goes along to the proxy, whose ledger names it.
+        purpose: What it is wanted for, in words for people.
+    """
+    attempt = _Attempt(endpoint, limits or Limits(), tenant=tenant, trace_id=trace_id)
+    attempt.purpose = purpose
+    try:
+        return attempt.follow(url)
+    except _Broken as broken:
+        return broken.reply
+
+
+class _Attempt:
+    """One fetch with its redirects, against one deadline."""
+
+    purpose = ""
+
+    def __init__(
+        self, endpoint: EgressEndpoint, limits: Limits, *, tenant: str, trace_id: str
+    ) -> None:
+        self._limits = limits
+        self._tenant = tenant
+        self._ends_at = time.monotonic() + limits.total_seconds
+        self._connect_answer: dict[str, str] = {}
+        headers = {**endpoint.headers, TRACE_HEADER: trace_id}
+        self._proxy = httpx2.Proxy(endpoint.proxy_url, headers=headers)
+
+    def follow(self, url: str) -> Fetched:
+        """Ask, and ask again where the answer is a redirect."""
+        with httpx2.Client(proxy=self._proxy, trust_env=False, follow_redirects=False) as client:
+            for _ in range(MOST_REDIRECTS + 1):
+                reply = self._ask(client, url)
+                if isinstance(reply, Fetched):
+                    return reply
+                url = reply
+        raise self._failed(url, f"It redirects more than {MOST_REDIRECTS} times.")
+
+    def _ask(self, client: httpx2.Client, url: str) -> Fetched | str:
+        """The answer, or where it redirects to."""
+        self._check_url(url)
+        remaining = self._ends_at - time.monotonic()
+        if remaining <= 0:
+            raise self._late(url)
+        self._connect_answer.clear()
+        try:
+            with client.stream(
+                "GET",
+                url,
+                headers={"Accept-Encoding": "identity", "User-Agent": "Sluice/1"},
+                timeout=min(self._limits.silence_seconds, remaining),
+                extensions={"trace": self._note_connect},
+            ) as response:
+                return self._read(response, url)
+        except httpx2.ProxyError as error:
+            raise self._tunnel_refused(url, error) from error
+        except httpx2.TimeoutException as error:
+            raise self._late(url) from error
+        except httpx2.TransportError as error:
+            raise self._failed(url, f"The connection broke: {error or type(error).__name__}.") from error
+
+    def _read(self, response: httpx2.Response, url: str) -> Fetched | str:
+        if "proxy-status" in response.headers:
+            raise self._proxy_answered(url, response.status_code, response.headers, response)
+        if response.status_code in _REDIRECTS and "location" in response.headers:
+            return urljoin(url, response.headers["location"])
+        if response.status_code != 200:
+            raise self._failed(url, f"It answered with status {response.status_code}.")
+        content_type = response.headers.get("content-type", "")
+        if content_type.partition(";")[0].strip().lower() not in self._limits.content_types:
+            raise self._failed(
+                url, f"Its content type {content_type or '(none)'!r} is not one that is read."
+            )
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise self._failed(url, "It is compressed although that was not asked for.")
+        return Fetched(url, content_type, self._body(response, url))
+
+    def _body(self, response: httpx2.Response, url: str) -> bytes:
+        body = bytearray()
+        for piece in response.iter_raw():
+            body += piece
+            if len(body) > self._limits.body_bytes:
+                raise self._failed(url, f"It is larger than {self._limits.body_bytes} bytes.")
+            if time.monotonic() > self._ends_at:
+                raise self._late(url)
+        return bytes(body)
+
+    def _check_url(self, url: str) -> None:
+        """Refuse what two parsers could read in two ways.
+
+        The proxy decides on host and address; here it is only made sure that all read the same.
+        """
+        parts = _split(url)
+        plain = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        if parts is None or not plain or "@" in parts.netloc or _UNSAFE.search(url):
+            raise _Broken(
+                Failed(
+                    url[:200],
+                    "This is no plain http or https URL. Write it with a scheme and a host,"
+                    " without a user name, spaces or backslashes.",
+                )
+            )
+
+    def _note_connect(self, event: str, details: Mapping[str, object]) -> None:
+        """Keep the header fields of the proxy's answer to CONNECT, which the library drops."""
+        if event != "http11.receive_response_headers.complete" or self._connect_answer:
+            return
+        answer = details["return_value"]
+        if not isinstance(answer, tuple):
+            return
+        self._connect_answer = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer[3]
+        }
+
+    def _tunnel_refused(self, url: str, error: httpx2.ProxyError) -> _Broken:
+        status = int(str(error)[:3]) if str(error)[:3].isdigit() else 0
+        return self._proxy_answered(url, status, self._connect_answer, None)
+
+    def _proxy_answered(
+        self,
+        url: str,
+        status: int,
+        headers: Mapping[str, str],
+        response: httpx2.Response | None,
+    ) -> _Broken:
+        """The proxy's own answer, made a refusal or a failure."""
+        body = _refusal_body(response) if response is not None else {}
+        detail = str(body.get("message") or _detail(headers.get("proxy-status", "")))
+        if status == 407:
+            detail = "The egress proxy does not know this tenant's credential yet. Try again soon."
+        if status != 403:
+            return self._failed(url, detail or f"The egress proxy answered with status {status}.")
+        rule = str(body.get("rule") or headers.get("x-sluice-rule") or "")
+        return _Broken(
+            Refused(
+                destination=destination(url),
+                rule=rule or f"{self._tenant}/default-deny",
+                tenant=self._tenant,
+                purpose=self.purpose,
+                detail=detail,
+                private=_is_private(urlsplit(url).hostname or ""),
+            )
+        )
+
+    def _late(self, url: str) -> _Broken:
+        return self._failed(
+            url, f"It did not answer within {self._limits.total_seconds:.0f} seconds."
+        )
+
+    @staticmethod
+    def _failed(url: str, message: str) -> _Broken:
+        return _Broken(Failed(destination(url), message))
+
+
+def destination(url: str) -> str:
+    """``host:port`` of a URL, as policies name it; the URL itself where it has none."""
+    parts = _split(url)
+    if parts is None or not parts.hostname:
+        return url[:200]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _split(url: str) -> SplitResult | None:
+    """The URL's parts; None where it has no valid ones."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # Reading it is what checks it.
+    except ValueError:
+        return None
+    return parts
+
+
+def _refusal_body(response: httpx2.Response) -> dict[str, object]:
+    """The proxy's JSON; empty where it sent none."""
+    content = bytearray()
+    for piece in response.iter_raw():
+        content += piece
+        if len(content) > _REFUSAL_BYTES:
+            return {}
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _detail(proxy_status: str) -> str:
+    """The ``details`` of a Proxy-Status field (RFC 9209), unquoted."""
+    match = re.search(r'details="((?:[^"\\]|\\.)*)"', proxy_status)
+    return re.sub(r"\\(.)", r"\1", match[1]) if match else ""
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
