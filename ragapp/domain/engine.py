@@ -27,6 +27,12 @@ class Message:
     text: str
 
 
+def continued(messages: Sequence[Message], suffix: str) -> tuple[Message, ...]:
+    """The chat with ``suffix`` at the end of its last turn."""
+    last = messages[-1]
+    return (*messages[:-1], Message(last.role, last.text + suffix))
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One answer of the model.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ragapp.domain.engine import Generation, Message, Usage
+from ragapp.domain.engine import Generation, Message, Usage, continued
 from ragapp.engines.local.chat import Chat
 from ragapp.engines.local.jobs import Crash, GenerateJob, GradeJob, Job, Outcome, ReadJob, Stop
 from ragapp.engines.local.load import Loaded, load
@@ -44,9 +44,23 @@ class LocalEngine:
         self.end_tokens = _end_tokens(loaded)
 
     @classmethod
-    def from_source(cls, source: str, *, revision: str = "main") -> "LocalEngine":
+    def from_source(
+        cls,
+        source: str,
+        *,
+        revision: str = "main",
+        dtype: str = "bfloat16",
+        max_sessions: int = 8,
+        max_waiting: int = 64,
+        wait_seconds: float = 60.0,
+    ) -> "LocalEngine":
         """Load a folder or hub id and start its thread; see ``load`` for what it raises."""
-        return cls(load(source, revision=revision))
+        return cls(
+            load(source, revision=revision, dtype=dtype),
+            max_sessions=max_sessions,
+            max_waiting=max_waiting,
+            wait_seconds=wait_seconds,
+        )
 
     @property
     def name(self) -> str:
@@ -180,7 +194,7 @@ class LocalSession:
     ) -> Generation:
         """Answer after ``instruction``; see the port."""
         begin = time.perf_counter()
-        asked = _continued(self._messages, instruction)
+        asked = continued(self._messages, instruction)
         target = self._engine.chat.prompt(asked)
         room = max(self._engine.context_tokens - len(target), 1)
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
@@ -215,7 +229,7 @@ class LocalSession:
     def _asked(self, question: str) -> tuple[Message, ...]:
         """The whole chat that ends with the closed ``question``."""
         if self._answered is None:
-            return _continued(self._messages, question)
+            return continued(self._messages, question)
         return (*self._answered, Message("user", question))
 
     def _carry_out(self, job: Job, on_text: Callable[[str], None] | None = None) -> Outcome:
@@ -232,12 +246,6 @@ class LocalSession:
         if self._sequence is None:
             raise PermanentError("The session is closed.", code="session-closed")
         return self._sequence
-
-
-def _continued(messages: Sequence[Message], suffix: str) -> tuple[Message, ...]:
-    """The chat with ``suffix`` at the end of its last turn."""
-    last = messages[-1]
-    return (*messages[:-1], Message(last.role, last.text + suffix))
 
 
 def _end_tokens(loaded: Loaded) -> frozenset[int]:

@@ -37,6 +37,12 @@ class Admission:
         self._active: Counter[str] = Counter()
         self._waiting: deque[Place] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """Sessions that wait for a place now."""
+        with self._lock:
+            return len(self._waiting)
+
     def enter(self, lane: str, timeout_seconds: float) -> Place:
         """A place, as soon as it is this lane's turn.
 
@@ -45,7 +51,8 @@ class Admission:
         """
         place = Place(lane)
         with self._lock:
-            if len(self._waiting) >= self._max_waiting:
+            is_free = self._active.total() < self._max_active
+            if not is_free and len(self._waiting) >= self._max_waiting:
                 raise TransientError(
                     f"The model is busy: {len(self._waiting)} questions wait already. Try again.",
                     code="engine-busy",
