@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxyconfig.domain import fields as field_types
-from proxyconfig.domain import intent
+from proxyconfig.domain import guardrails, intent
 from proxyconfig.domain.compilers.local import UNSUPPORTED
 from proxyconfig.domain.conditions import NEXT_STEP, ConditionType, Reason
 from tenants.domain import roles, states
@@ -234,6 +234,16 @@ def test_each_choice_of_an_intent_is_explained():
     )
 
     assert {member.value for enum in choices for member in enum} - named == set()
+
+
+def test_each_finding_of_the_guardrails_is_explained():
+    codes = {
+        value
+        for name, value in vars(guardrails).items()
+        if name.isupper() and isinstance(value, str)
+    }
+
+    assert set(first_cells(REFERENCE / "guardrails.md")) == codes
 
 
 def make_targets() -> set[str]:
