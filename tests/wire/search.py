@@ -93,10 +93,10 @@ def _weighted(page: pages.Page) -> list[str]:
 
 
 def snippet(page: pages.Page, query: str) -> str:
-    """The block of the page that shares most words with ``query``, cut to a few lines."""
+    """The block below a heading that shares most words with ``query``, cut to a few lines."""
     asked = set(words(query))
-    # The first line repeats the title.
-    blocks = page.text.split("\n")[1:] or [page.text]
+    headings = {heading.text for heading in page.headings}
+    blocks = [block for block in page.text.split("\n") if block not in headings] or [page.title]
     best = max(blocks, key=lambda block: len(asked.intersection(words(block))))
     return best if len(best) <= SNIPPET_LETTERS else f"{best[:SNIPPET_LETTERS].rstrip()} ..."
 
