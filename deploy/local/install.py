@@ -183,7 +183,7 @@ class _PipProgress:
         elif line.startswith(("Downloading", "Using cached")):
             self._doing = line.lower()
         elif line.startswith("Installing collected packages"):
-            self._doing = "unpacking what was downloaded (half a minute)"
+            self._doing = "unpacking what was downloaded"
 
 
 def _is_whole(metadata: Path) -> bool:

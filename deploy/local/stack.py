@@ -38,13 +38,24 @@ class Stack:
         services: Collection[str] | None = None,
         environment: Mapping[str, str] | None = None,
         models: Path | None = None,
+        throwaway: bool = True,
         start_seconds: float = 600.0,
     ) -> None:
-        """``services`` None means all of them; ``environment`` adds to this process's own."""
+        """Decide on secrets and ports; nothing runs yet.
+
+        Args:
+            services: by name; None means all of them.
+            environment: added to this process's own.
+            models: where the converted model is shared; the checkout's own folder by default.
+            throwaway: the data need not survive a kill, so writes need not wait for the disk.
+            start_seconds: how long ``start`` waits.
+        """
         inherited = {name: value for name, value in os.environ.items() if name not in _OWN_INSTANCE}
         self.layout = layouts.of(var, models=models or layouts.from_environment().models)
         self.layout.create()
-        self.plan = make_plan(self.layout, {**inherited, **(environment or {})}, throwaway=True)
+        self.plan = make_plan(
+            self.layout, {**inherited, **(environment or {})}, throwaway=throwaway
+        )
         self.output = io.StringIO()
         self._start_seconds = start_seconds
         units = [unit for unit in self.plan.units() if services is None or unit.name in services]
@@ -76,6 +87,7 @@ class Stack:
         self._thread.start()
         self.supervisor.ready.wait(self._start_seconds)
         if self._failure is not None:
+            self.stop()
             raise StartError(f"The private stack did not start: {self._failure}") from self._failure
         if not self.supervisor.ready.is_set():
             self.stop()
