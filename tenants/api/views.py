@@ -1,16 +1,21 @@
 """The door of the REST API: each tenant's view runs inside that tenant's scope."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
 
 from tenants.access import enter_tenant, require
+from tenants.api.filters import DeclaredFilters, StrictQuery
 from tenants.domain.actor import Actor
 from tenants.domain.roles import Action, Role
 from tenants.errors import ForbiddenError, NotVisibleError
@@ -19,25 +24,42 @@ from tenants.models.tenant import Tenant
 from tenants.models.token import ApiToken
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+Row = TypeVar("Row", bound=Model)
 
 
-class TenantView(APIView):
-    """Base of each view under ``/tenants/<slug>/``, and of those at a tenant's own address.
-
-    Set ``read_action`` and ``write_action``; inside a handler ``self.tenant`` and ``self.actor``
-    are set and the scope is open. An error of any kind undoes the whole request.
-    """
-
-    read_action: ClassVar[Action] = Action.VIEW
-    write_action: ClassVar[Action] = Action.MANAGE_TENANT
-    tenant: Tenant
-    actor: Actor
+class ScopedView(APIView):
+    """Base of every view that reads rows: one transaction, undone by an error of any kind."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         """Handle the request inside one transaction."""
         with ExitStack() as scopes:
             self._scopes = scopes
             return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]  # DRF's
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer the error, and undo what the request did."""
+        if transaction.get_connection().in_atomic_block:
+            transaction.set_rollback(True)
+        return super().handle_exception(exc)
+
+    @staticmethod
+    def _trace_id(request: Request) -> str:
+        return str(getattr(request, "trace_id", ""))
+
+
+class TenantView(ScopedView):
+    """Base of each view under ``/tenants/<slug>/``, and of those at a tenant's own address.
+
+    Set ``read_action`` and ``write_action``, and where one method needs another right, ``rights``
+    by the viewset's action. Inside a handler ``self.tenant`` and ``self.actor`` are set and the
+    scope is open.
+    """
+
+    read_action: ClassVar[Action] = Action.VIEW
+    write_action: ClassVar[Action] = Action.MANAGE_TENANT
+    rights: ClassVar[Mapping[str, Action]] = {}
+    tenant: Tenant
+    actor: Actor
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then open the scope of the tenant that the request is for."""
@@ -50,13 +72,8 @@ class TenantView(APIView):
             self.tenant, self.actor = self._scopes.enter_context(entered)
         else:
             raise NotAuthenticated
-        require(self.actor, self.read_action if request.method in _READS else self.write_action)
-
-    def handle_exception(self, exc: Exception) -> Response:
-        """Answer the error, and undo what the request did."""
-        if transaction.get_connection().in_atomic_block:
-            transaction.set_rollback(True)
-        return super().handle_exception(exc)
+        default = self.read_action if request.method in _READS else self.write_action
+        require(self.actor, self.rights.get(getattr(self, "action", None) or "", default))
 
     def _enter_by_token(self, request: Request, token: ApiToken, slug: str) -> None:
         self._scopes.enter_context(tenant_scope(token.tenant_id, user_id=token.user_id))
@@ -80,27 +97,75 @@ class TenantView(APIView):
             )
         raise NotVisibleError(f"No tenant named {slug} is visible to this API token.")
 
-    @staticmethod
-    def _trace_id(request: Request) -> str:
-        return str(getattr(request, "trace_id", ""))
 
-
-class UserView(APIView):
+class UserView(ScopedView):
     """Base of views above any one tenant: they see which tenants are the caller's."""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
-        """Handle the request inside one transaction."""
-        with ExitStack() as scopes:
-            self._scopes = scopes
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]  # DRF's
+    actor: Actor
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then open a scope that sees what the caller may see."""
         super().initial(request, *args, **kwargs)
-        if isinstance(request.auth, ApiToken):
-            scope = Scope(tenant_id=request.auth.tenant_id)
-        else:
-            is_platform_admin = request.user.is_superuser
-            reason = "platform administrator" if is_platform_admin else ""
-            scope = Scope(user_id=request.user.pk, staff_reason=reason)
+        token = request.auth if isinstance(request.auth, ApiToken) else None
+        is_platform_admin = token is None and request.user.is_superuser
+        self.actor = Actor(
+            name=f"token:{token.name}" if token else request.user.get_username(),
+            user_id=request.user.pk,
+            is_platform_admin=is_platform_admin,
+            trace_id=self._trace_id(request),
+        )
+        scope = Scope(
+            tenant_id=token.tenant_id if token else None,
+            user_id=None if token else request.user.pk,
+            staff_reason="platform administrator" if is_platform_admin else "",
+        )
         self._scopes.enter_context(open_scope(scope))
+
+
+class RowViewSet(StrictQuery, GenericViewSet[Row]):
+    """Base of a resource: a subclass gives ``rows``, serializers, filters and rights."""
+
+    filter_backends = [DeclaredFilters]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse unknown query parameters once the caller has proved to be entitled."""
+        super().initial(request, *args, **kwargs)
+        self.check_query(request, self.action or "")
+
+    def rows(self) -> QuerySet[Row]:
+        """All rows that the open scope may see, with what their serializer reads."""
+        raise NotImplementedError(f"{type(self).__name__} gives no rows")
+
+    def get_queryset(self) -> QuerySet[Row]:
+        """What lists and look-ups start from."""
+        return self.rows()
+
+    def get_object(self) -> Row:
+        """The row that the URL names.
+
+        Raises:
+            NotVisibleError: there is none, or it is another tenant's.
+        """
+        name = self.lookup_url_kwarg or self.lookup_field
+        key = self.kwargs[name]
+        row = self.rows().filter(**{self.lookup_field: key}).first()
+        if row is None:
+            kind = self.rows().model._meta.verbose_name
+            raise NotVisibleError(
+                f"There is no {kind} {key} here. List them to see which there are."
+            )
+        return row
+
+    def read_body(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
+        """The request's body, checked by ``serializer``; Any, as fields have many types.
+
+        Raises:
+            ValidationError: a field is wrong or unknown.
+        """
+        body = serializer(data=self.request.data)
+        body.is_valid(raise_exception=True)
+        return dict(body.validated_data)
+
+
+class TenantViewSet(RowViewSet[Row], TenantView):
+    """Base of a tenant's resource."""

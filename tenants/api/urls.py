@@ -1,0 +1,78 @@
+"""The ground's REST resources, below ``/api/v1/``."""
+
+from typing import Any
+
+from django.urls import path
+
+from tenants.api.network import (
+    NamespaceViewSet,
+    SegmentViewSet,
+    SnatAddressViewSet,
+    VirtualAddressViewSet,
+)
+from tenants.api.records import AuditViewSet, OperationViewSet
+from tenants.api.tenants import (
+    ClusterViewSet,
+    MemberViewSet,
+    TenantDetailViewSet,
+    TenantListViewSet,
+    TokenViewSet,
+)
+
+app_name = "tenants-api"
+
+# Any: the values' type is private to DRF's stubs.
+_LIST: dict[str, Any] = {"get": "list"}
+_COLLECTION: dict[str, Any] = {"get": "list", "post": "create"}
+_ROW: dict[str, Any] = {"get": "retrieve", "delete": "destroy"}
+_TENANT = "tenants/<str:tenant>"
+
+urlpatterns = [
+    path("clusters", ClusterViewSet.as_view(_LIST), name="cluster-list"),
+    path("tenants", TenantListViewSet.as_view(_COLLECTION), name="tenant-list"),
+    path(_TENANT, TenantDetailViewSet.as_view({"get": "retrieve"}), name="tenant-detail"),
+    path(f"{_TENANT}/segments", SegmentViewSet.as_view(_COLLECTION), name="segment-list"),
+    path(
+        f"{_TENANT}/segments/<str:name>",
+        SegmentViewSet.as_view({**_ROW, "put": "update"}),
+        name="segment-detail",
+    ),
+    path(f"{_TENANT}/namespaces", NamespaceViewSet.as_view(_COLLECTION), name="namespace-list"),
+    path(f"{_TENANT}/namespaces/<int:pk>", NamespaceViewSet.as_view(_ROW), name="namespace-detail"),
+    path(
+        f"{_TENANT}/virtual-addresses",
+        VirtualAddressViewSet.as_view(_COLLECTION),
+        name="virtual-address-list",
+    ),
+    path(
+        f"{_TENANT}/virtual-addresses/<int:pk>",
+        VirtualAddressViewSet.as_view(_ROW),
+        name="virtual-address-detail",
+    ),
+    path(
+        f"{_TENANT}/snat-addresses",
+        SnatAddressViewSet.as_view(_COLLECTION),
+        name="snat-address-list",
+    ),
+    path(
+        f"{_TENANT}/snat-addresses/<int:pk>",
+        SnatAddressViewSet.as_view(_ROW),
+        name="snat-address-detail",
+    ),
+    path(f"{_TENANT}/members", MemberViewSet.as_view(_COLLECTION), name="member-list"),
+    path(f"{_TENANT}/members/<int:pk>", MemberViewSet.as_view(_ROW), name="member-detail"),
+    path(f"{_TENANT}/tokens", TokenViewSet.as_view(_COLLECTION), name="token-list"),
+    path(f"{_TENANT}/tokens/<int:pk>", TokenViewSet.as_view(_ROW), name="token-detail"),
+    path(f"{_TENANT}/operations", OperationViewSet.as_view(_LIST), name="operation-list"),
+    path(
+        f"{_TENANT}/operations/<int:pk>",
+        OperationViewSet.as_view({"get": "retrieve"}),
+        name="operation-detail",
+    ),
+    path(
+        f"{_TENANT}/operations/<int:pk>/cancel",
+        OperationViewSet.as_view({"post": "cancel"}),
+        name="operation-cancel",
+    ),
+    path(f"{_TENANT}/audit", AuditViewSet.as_view(_LIST), name="audit-list"),
+]
