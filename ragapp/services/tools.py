@@ -1,0 +1,38 @@
+"""What a run may do with the world: the agent's ``Tools``, bound to one tenant's run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragapp.domain.passage import Passage
+from ragapp.domain.route import Lexicon
+from ragapp.domain.steps import Failed, Refused, WebHits, WebPage
+from ragapp.services import search, serving, web
+
+
+@dataclass(frozen=True, slots=True)
+class RunTools:
+    """Searches the run's corpora, and goes out through its tenant's egress only."""
+
+    tenant_id: int
+    corpus_ids: tuple[int, ...]
+    way: web.WayOut
+
+    def look_up(self, question: str) -> Lexicon:
+        """Document frequencies of the question's lexemes in the chosen corpora."""
+        return search.look_up(self.tenant_id, self.corpus_ids, question)
+
+    def search(self, query: str, limit: int) -> Sequence[Passage]:
+        """Hybrid search of the chosen corpora."""
+        return search.search(self.tenant_id, self.corpus_ids, query, k=limit)
+
+    def web_search(self, query: str, limit: int) -> WebHits | Refused | Failed:
+        """Ask the search service."""
+        return web.search(query, limit, way=self.way)
+
+    def fetch(self, urls: Sequence[str]) -> Sequence[WebPage | Refused | Failed]:
+        """Fetch and extract pages, one after another."""
+        return [web.page(url, way=self.way) for url in urls]
+
+    def rank(self, query: str, pages: Sequence[WebPage], limit: int) -> Sequence[Passage]:
+        """The best passages of fetched pages."""
+        return web.rank(query, pages, limit, embedder=serving.embedder())

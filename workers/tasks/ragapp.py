@@ -1,0 +1,61 @@
+"""Tasks of the agent: training on the ingest queue, answers on the engine queue, and their sweep.
+
+Each acknowledges early: a run or a training that loses its worker is found by the sweep.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown
+from django.utils import timezone
+
+from ragapp.services import runs, serving, train
+from tenants.errors import SluiceError
+
+logger = logging.getLogger(__name__)
+
+ENGINE_QUEUE = "engine"
+
+
+@shared_task(name="ragapp.train_corpus")
+def train_corpus(operation_id: int) -> None:
+    """Train a corpus, or what is left of it."""
+    train.train(operation_id)
+
+
+@shared_task(name="ragapp.answer_run")
+def answer_run(run_id: int) -> None:
+    """Answer one question."""
+    runs.answer(run_id)
+
+
+@shared_task(name="ragapp.sweep", soft_time_limit=50)
+def sweep() -> None:
+    """Find runs that lost their worker or their message."""
+    runs.sweep_stale(timezone.now())
+
+
+@worker_ready.connect
+def warm_up(sender: Any, **_: object) -> None:  # Any: Celery's consumer has no types.
+    """Load the models of the engine worker before its first question.
+
+    Only there: its pool is threads, so nothing is forked after the models have been loaded.
+    """
+    if ENGINE_QUEUE in sender.app.amqp.queues.consume_from:
+        threading.Thread(target=_warm_up, name="warm up", daemon=True).start()
+
+
+@worker_shutdown.connect
+def close(**_: object) -> None:
+    """Stop the model's thread."""
+    serving.close()
+
+
+def _warm_up() -> None:
+    try:
+        serving.warm_up()
+    except SluiceError as error:
+        # Each question then says the same in its own run; the worker stays, for a mended folder.
+        logger.error("The engine is not ready: %s", error.message)
