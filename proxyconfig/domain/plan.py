@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxyconfig.domain.fields import JsonValue
-from proxyconfig.domain.resources import Identity, Resource, by_identity
+from proxyconfig.domain.resources import Identity, Resource, by_identity, canonical_json
 
 HIDDEN = "(hidden)"
 _SECRET = re.compile(r"password|secret|token|credential|private_?key", re.IGNORECASE)
@@ -150,18 +150,24 @@ def changed_fields(before: JsonValue, after: JsonValue) -> tuple[FieldChange, ..
 
 
 def _walk(path: str, before: JsonValue, after: JsonValue) -> Iterator[FieldChange]:
-    if before == after and type(before) is type(after):
+    if canonical_json(before) == canonical_json(after):  # 1 == True in Python, not in JSON.
         return
     left, right = _children(before), _children(after)
     if left is None or right is None or isinstance(before, dict) != isinstance(after, dict):
         yield _masked(path, before, after)
         return
-    if left.keys() == right.keys() and list(left.values()) == list(right.values()):
-        yield FieldChange(path, list(left), list(right))  # Only the order of a list changed.
-        return
+    if isinstance(before, list) and _common(left, right) != _common(right, left):
+        yield FieldChange(path, [*left], [*right])  # The order of the same items changed.
     for key in sorted(left.keys() | right.keys(), key=_natural):
         child = f"{path}{key}" if key.startswith("[") else f"{path}.{key}".lstrip(".")
-        yield from _walk(child, left.get(key), right.get(key))
+        if key in left and key in right:
+            yield from _walk(child, left[key], right[key])
+        else:
+            yield _masked(child, left.get(key), right.get(key))
+
+
+def _common(keys: Iterable[str], others: Mapping[str, JsonValue]) -> list[str]:
+    return [key for key in keys if key in others]
 
 
 def _children(value: JsonValue) -> dict[str, JsonValue] | None:

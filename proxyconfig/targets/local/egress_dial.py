@@ -1,4 +1,4 @@
-"""From destination to connected socket: resolve once, check all addresses, bind the SNAT address."""
+"""From destination to socket: resolve once, check every address, bind the SNAT address."""
 
 import asyncio
 import ipaddress

@@ -73,6 +73,7 @@ class EgressProxy:
         self._tunnels: dict[str, set[Tunnel]] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._clients: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
 
     # Tenants.
 
@@ -135,12 +136,17 @@ class EgressProxy:
             await self._serve(Wire(reader, writer))
         except OSError:
             pass  # The client is gone; there is nobody to tell.
+        except asyncio.CancelledError:
+            # Streams of Python 3.11 log a cancelled callback as an error; at the end it is none.
+            if not self._is_stopping:
+                raise
         finally:
             self._clients.discard(task)
             writer.close()
 
     async def stop(self) -> None:
         """Cut every tunnel and wait until each has been reported."""
+        self._is_stopping = True
         for timer in self._expiries.values():
             timer.cancel()
         for tunnels in list(self._tunnels.values()):

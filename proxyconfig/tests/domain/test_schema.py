@@ -1,0 +1,52 @@
+"""The schema says what the codec does."""
+
+import jsonschema
+import pytest
+from hypothesis import given
+
+from proxyconfig.domain.manifest import from_mapping, to_mapping
+from proxyconfig.domain.schema import manifest_schema
+from proxyconfig.tests.domain.strategies import intents
+from tenants.errors import InvalidError
+
+VALIDATOR = jsonschema.Draft202012Validator(manifest_schema())
+
+
+def test_schema_is_itself_valid():
+    jsonschema.Draft202012Validator.check_schema(manifest_schema())
+
+
+@given(intent=intents())
+def test_both_forms_of_a_manifest_fit_the_schema(intent):
+    VALIDATOR.validate(to_mapping(intent))
+    VALIDATOR.validate(to_mapping(intent, with_defaults=False))
+
+
+def test_no_object_takes_unknown_keys():
+    definitions = manifest_schema()["$defs"].values()
+
+    assert {definition["additionalProperties"] for definition in definitions} == {False}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"listeners": [{"name": "a", "virtualAddress": "10.0.0.1", "port": 70000}]},
+        {"listeners": [{"name": "A", "virtualAddress": "10.0.0.1", "port": 80}]},
+        {"listeners": [{"virtualAddress": "10.0.0.1", "port": 80}]},
+        {"listeners": {}},
+        {"unknown": 1},
+        {"egressPolicies": [{"name": "a", "rules": [], "mode": "off"}]},
+    ],
+)
+def test_schema_and_codec_refuse_the_same(spec):
+    document = {
+        "apiVersion": "sluice/v1",
+        "kind": "TenantIntent",
+        "metadata": {"name": "acme"},
+        "spec": spec,
+    }
+
+    assert not VALIDATOR.is_valid(document)
+    with pytest.raises(InvalidError):
+        from_mapping(document)
