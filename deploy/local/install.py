@@ -139,11 +139,13 @@ class Environment:
             *("--no-input", "--disable-pip-version-check", "--progress-bar", "off"),
             *("--retries", "2", *requirements.options),
         ]
-        with self._log.open("wb") as log:
-            pip = subprocess.Popen(
+        progress = _PipProgress(total=requirements.count())
+        with (
+            self._log.open("wb") as log,
+            subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=layout.REPOSITORY
-            )
-            progress = _PipProgress(total=requirements.count())
+            ) as pip,
+        ):
             reader = threading.Thread(target=progress.read, args=(pip, log.fileno()), daemon=True)
             reader.start()
             while pip.poll() is None:

@@ -33,7 +33,7 @@ def make_plan(
         layout=layout,
         credentials=secrets_of_instance,
         stack=secrets.token_hex(8),
-        portal_port=_portal_port(environment, book),
+        portal_port=_portal_port(environment, book, preferred=None if throwaway else PORTAL_PORT),
         egress_port=book.claim("egress"),
         postgres=postgres,
         redis=redis,
@@ -46,10 +46,10 @@ def make_plan(
     )
 
 
-def _portal_port(environment: Mapping[str, str], book: PortBook) -> int:
+def _portal_port(environment: Mapping[str, str], book: PortBook, *, preferred: int | None) -> int:
     wanted = environment.get("PORT")
     if not wanted:
-        return book.claim("portal", preferred=PORTAL_PORT)
+        return book.claim("portal", preferred=preferred)
     if not wanted.isdecimal() or not 0 < int(wanted) < 65_536:
         raise StartError(f"PORT is {wanted!r}; write a number from 1 to 65535, or leave it out.")
     return book.insist("portal", int(wanted))

@@ -26,6 +26,11 @@ from deploy.local.supervisor import Supervisor
 _OWN_INSTANCE = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PORT", "SLUICE_PORTAL_URL")
 
 
+def inherited() -> dict[str, str]:
+    """This process's environment without what names its own database, broker and portal."""
+    return {name: value for name, value in os.environ.items() if name not in _OWN_INSTANCE}
+
+
 class Stack:
     """Services that live as long as the ``with`` block; the plan is made on construction, before
     anything runs.
@@ -50,11 +55,10 @@ class Stack:
             throwaway: the data need not survive a kill, so writes need not wait for the disk.
             start_seconds: how long ``start`` waits.
         """
-        inherited = {name: value for name, value in os.environ.items() if name not in _OWN_INSTANCE}
         self.layout = layouts.of(var, models=models or layouts.from_environment().models)
         self.layout.create()
         self.plan = make_plan(
-            self.layout, {**inherited, **(environment or {})}, throwaway=throwaway
+            self.layout, {**inherited(), **(environment or {})}, throwaway=throwaway
         )
         self.output = io.StringIO()
         self._start_seconds = start_seconds
