@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from deploy.local.layout import REPOSITORY
@@ -87,12 +86,7 @@ class Sluice:
 
     def status_of(self, path: str) -> int:
         """The portal's answer."""
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-                return answer.status
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code
+        return httpx2.get(self.url + path, timeout=30, follow_redirects=True).status_code
 
     def end(self, number: signal.Signals) -> None:
         """Send a signal and wait for the end."""
