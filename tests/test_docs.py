@@ -2,12 +2,14 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from proxyconfig.domain import fields as field_types
 from proxyconfig.domain import guardrails, intent
@@ -244,6 +246,27 @@ def test_each_finding_of_the_guardrails_is_explained():
     }
 
     assert set(first_cells(REFERENCE / "guardrails.md")) == codes
+
+
+def api_routes(patterns: list[URLPattern | URLResolver], above: str = "") -> Iterator[str]:
+    """Paths below ``/api/v1/`` as the page writes them, with their methods."""
+    for pattern in patterns:
+        route = above + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from api_routes(pattern.url_patterns, route)
+        elif route.startswith("api/v1/"):
+            methods = (name.upper() for name in getattr(pattern.callback, "actions", None) or {})
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.removeprefix("api/v1/"))
+            yield f"{path} {', '.join(sorted(methods))}"
+
+
+def test_each_resource_of_the_api_is_explained_with_its_methods():
+    text = (REFERENCE / "api.md").read_text()
+    section = text[text.index("## Resources") : text.index("## Beside")]
+    rows = re.findall(r"^\| `([^`]+)` \| ([A-Z, ]+) \|", section, re.MULTILINE)
+    explained = {f"{path} {', '.join(sorted(methods.split(', ')))}" for path, methods in rows}
+
+    assert explained == set(api_routes(get_resolver().url_patterns))
 
 
 def make_targets() -> set[str]:
