@@ -4,8 +4,8 @@ Each chunk is an exact span of the text. What is embedded and indexed stands in 
 the document's title and the section's path before the words, which is the cheapest gain in
 retrieval there is; and it never exceeds what the embedder reads.
 
-Document -> sections -> blocks -> sentences -> runs of tokens (``Piece``), packed again into spans
-near the target, then checked against the tokenizer's own count.
+Document -> sections -> blocks -> sentences -> runs of tokens, packed again into spans near the
+target, then checked against the tokenizer's own count.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ class Sizes:
     limit: int = 254
     target: int = 200
     small: int = 60
-    overlap: int = 28
+    overlap: int = 30
     context: int = 48
 
 
@@ -123,7 +123,13 @@ class _Splitter:
         room = self._sizes.limit - self._tokenizer.count(context)
         most = max(1, min(self._sizes.target, room))
         total = self._tokens(section.start, section.end)
-        return min(most, total // math.ceil(total / most) + self._sizes.overlap) if total else most
+        if total <= most:
+            return most
+        overlap = min(self._sizes.overlap, most - 1)
+        number = math.ceil((total - overlap) / (most - overlap))
+        even = math.ceil((total + (number - 1) * overlap) / number)
+        # Sentences do not end where the numbers say: half an overlap of slack.
+        return min(most, even + overlap // 2)
 
     def _tokens(self, start: int, end: int) -> int:
         """Tokens that touch the span."""
@@ -159,16 +165,15 @@ class _Splitter:
         return min(one, other) < self._sizes.small and one + other <= self._sizes.target
 
     def _pieces(self, start: int, end: int, target: int) -> Iterator[tuple[int, int]]:
-        """Blocks; of those above the target their sentences; of those above it runs of tokens."""
+        """Fenced blocks and sentences; of those above the target runs of tokens."""
         for block in _blocks(self._text, start, end):
-            if self._tokens(*block) <= target:
-                yield block
-                continue
-            for sentence in _cut(self._text, *block, _SENTENCE_END):
-                if self._tokens(*sentence) <= target:
-                    yield sentence
+            is_fence = _FENCE.fullmatch(self._text, *block) is not None
+            whole = is_fence and self._tokens(*block) <= target
+            for piece in [block] if whole else _cut(self._text, *block, _SENTENCE_END):
+                if self._tokens(*piece) <= target:
+                    yield piece
                 else:
-                    yield from self._runs(*sentence, target)
+                    yield from self._runs(*piece, target)
 
     def _runs(self, start: int, end: int, target: int) -> Iterator[tuple[int, int]]:
         """Runs of at most ``target`` tokens; each begins where a token begins."""
@@ -179,13 +184,35 @@ class _Splitter:
 
     def _packed(self, pieces: Sequence[tuple[int, int]], target: int) -> Iterator[tuple[int, int]]:
         """Spans of pieces up to the target; each repeats the last sentences of the one before."""
+        packed: list[tuple[int, int]] = []
         begin = 0
         while begin < len(pieces):
             end = begin + 1
             while end < len(pieces) and self._tokens(pieces[begin][0], pieces[end][1]) <= target:
                 end += 1
-            yield pieces[begin][0], pieces[end - 1][1]
+            packed.append((begin, end))
             begin = self._resume(pieces, (begin, end), target) if end < len(pieces) else end
+        for first, after in self._evened(pieces, packed, target):
+            yield pieces[first][0], pieces[after - 1][1]
+
+    def _evened(
+        self, pieces: Sequence[tuple[int, int]], packed: list[tuple[int, int]], target: int
+    ) -> list[tuple[int, int]]:
+        """The same runs, the last two cut in equal halves where the last is a mere tail."""
+        if len(packed) < 2:
+            return packed
+        (begin, _), (tail, end) = packed[-2:]
+        if self._tokens(pieces[tail][0], pieces[end - 1][1]) >= self._sizes.small:
+            return packed
+        half = self._tokens(pieces[begin][0], pieces[end - 1][1]) / 2
+        middle = begin + 1
+        while middle < tail and self._tokens(pieces[begin][0], pieces[middle - 1][1]) < half:
+            middle += 1
+        return [
+            *packed[:-2],
+            (begin, middle),
+            (self._resume(pieces, (begin, middle), target), end),
+        ]
 
     def _resume(
         self, pieces: Sequence[tuple[int, int]], packed: tuple[int, int], target: int
