@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from proxyconfig.services.placements import place
 from ragapp.models import Corpus
 from tenants.domain.actor import Actor
 from tenants.models.scoped import platform_scope, tenant_scope
@@ -56,7 +55,6 @@ class Command(BaseCommand):
 def _seed(demo: _Demo, cluster: Cluster) -> None:
     tenant = create_tenant(demo.slug, demo.name, actor=_SEEDER)
     with tenant_scope(tenant.pk):
-        place(tenant, cluster, actor=_SEEDER)
         with network_change(tenant, actor=_SEEDER, reason="Demo network"):
             draft = segments.SegmentDraft(
                 name=f"{demo.slug}-vlan",
