@@ -101,7 +101,10 @@ def without_answer(tenant: str, looked: Looked, *, late: bool) -> Answer:
         rules = ", ".join(dict.fromkeys(refusal.rule for refusal in looked.refused))
         return _end(AnswerEnd.BLOCKED, _with_places(text, looked), f"Refused by {rules}.", looked)
     why = "The time for this question ran out." if late else "No answer was found."
-    failures = [f"{failed.destination} did not work: {failed.message.rstrip('.')}." for failed in looked.failed]
+    failures = [
+        f"{failed.destination} did not work: {failed.message.rstrip('.')}."
+        for failed in looked.failed
+    ]
     text = " ".join([why, *dict.fromkeys(failures)])
     return _end(AnswerEnd.NOT_FOUND, _with_places(text, looked), why, looked)
 
