@@ -1,0 +1,195 @@
+"""What one look at a placement found out, gathered as conditions.
+
+The reconciler reports here step by step; ``merged`` gives the conditions to store, whatever the
+point at which the work ended.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from django.utils import timezone
+
+from proxyconfig.domain import conditions
+from proxyconfig.domain.conditions import Condition, ConditionType, Reason, Status
+from proxyconfig.domain.fields import JsonValue
+from proxyconfig.domain.plan import FieldChange, Plan, PlanAction, PlanEntry
+from proxyconfig.domain.target import Outcome, Probe
+from tenants.errors import SluiceError
+
+_MOST_NAMED = 3
+_VALUE_LENGTH = 60
+
+
+class Findings:
+    """The conditions known before, and the news of this look.
+
+    Args:
+        known: the placement's stored conditions; what another version wrote and cannot be read is
+            forgotten, as this look finds it out again.
+        generation: of the tenant, as read before the look began.
+    """
+
+    def __init__(self, known: Iterable[Mapping[str, JsonValue]], *, generation: int) -> None:
+        self._generation = generation
+        self._known = {condition.type: condition for condition in _readable(known)}
+        self._fresh: dict[ConditionType, Condition] = {}
+
+    @property
+    def is_drifted(self) -> bool:
+        """True when drift is on record and not healed."""
+        drift = self.drift
+        return drift is not None and drift.status is Status.TRUE
+
+    @property
+    def knows_drift(self) -> bool:
+        """True when this generation has a drift condition: its message is kept as it is."""
+        drift = self.drift
+        return drift is not None and drift.observed_generation == self._generation
+
+    @property
+    def is_serving(self) -> bool:
+        """True when the last probe of this generation found nothing wrong."""
+        serving = self._latest(ConditionType.SERVING)
+        return (
+            serving is not None
+            and serving.status is not Status.FALSE
+            and serving.observed_generation == self._generation
+        )
+
+    @property
+    def drift(self) -> Condition | None:
+        """The newest word on drift."""
+        return self._latest(ConditionType.DRIFTED)
+
+    def reachable(self) -> None:
+        """The proxy answered."""
+        message = "The proxy answers on its admin interface."
+        self._add(ConditionType.REACHABLE, Status.TRUE, Reason.CONNECTED, message)
+        self._add(
+            ConditionType.ACCEPTED, Status.TRUE, Reason.VALID, "The proxy can do what is asked."
+        )
+
+    def unreachable(self, message: str) -> None:
+        """The proxy did not answer, or broke off."""
+        self._add(ConditionType.REACHABLE, Status.FALSE, Reason.PROXY_UNREACHABLE, message)
+
+    def impossible(self, error: SluiceError) -> None:
+        """No retry can help until a person acts."""
+        reason = Reason.UNSUPPORTED if error.code == "flavour.unsupported" else Reason.INVALID
+        self._add(ConditionType.ACCEPTED, Status.FALSE, reason, error.message)
+        self.programmed(False, reason, error.message)
+
+    def refused(self, outcomes: Sequence[Outcome]) -> None:
+        """The proxy will not take some objects as they are."""
+        message = " ".join(outcome.message for outcome in outcomes)
+        self._add(ConditionType.ACCEPTED, Status.FALSE, Reason.REFUSED, message)
+        self.programmed(False, Reason.REFUSED, message)
+
+    def programmed(self, is_done: bool, reason: Reason, message: str) -> None:
+        """Does the proxy hold this generation?"""
+        status = Status.TRUE if is_done else Status.FALSE
+        self._add(ConditionType.PROGRAMMED, status, reason, message)
+
+    def paused(self, is_paused: bool) -> None:
+        """An operator paused the tenant, or resumed it, which ends the condition."""
+        if is_paused:
+            message = "The proxy is watched and not changed until the tenant is resumed."
+            reason = Reason.PAUSED_BY_OPERATOR
+            self._add(ConditionType.PAUSED, Status.TRUE, reason, message)
+        else:
+            self._known.pop(ConditionType.PAUSED, None)
+
+    def drifted(self, message: str) -> None:
+        """The proxy was changed by another hand."""
+        self._add(ConditionType.DRIFTED, Status.TRUE, Reason.CHANGED_OUTSIDE, message)
+
+    def healed(self, reason: Reason, message: str, now: datetime) -> None:
+        """The drift is gone; the message says when, and what it was."""
+        moment = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        said = f"Healed drift at {moment}: {message}"
+        self._add(ConditionType.DRIFTED, Status.FALSE, reason, said)
+
+    def no_drift(self) -> None:
+        """Nobody changed the proxy since it was programmed."""
+        self._add(ConditionType.DRIFTED, Status.FALSE, Reason.NO_DRIFT, "No drift was seen.")
+
+    def probed(self, probes: Sequence[Probe]) -> None:
+        """What trying the programmed objects gave."""
+        silent = [probe.message for probe in probes if not probe.is_serving]
+        tried = [probe.message for probe in probes if probe.address]
+        if silent:
+            status, reason, said = Status.FALSE, Reason.NOT_ANSWERING, silent
+        elif tried:
+            status, reason, said = Status.TRUE, Reason.ANSWERING, tried
+        else:
+            status, reason = Status.UNKNOWN, Reason.NOTHING_TO_SERVE
+            said = ["No ingress policy opens a listener"]
+        self._add(ConditionType.SERVING, status, reason, f"{'; '.join(said)}.")
+
+    def merged(self) -> tuple[Condition, ...]:
+        """The conditions to store."""
+        return conditions.merge(self._known.values(), self._fresh.values(), now=timezone.now())
+
+    def _latest(self, kind: ConditionType) -> Condition | None:
+        return self._fresh.get(kind) or self._known.get(kind)
+
+    def _add(self, kind: ConditionType, status: Status, reason: Reason, message: str) -> None:
+        self._fresh[kind] = Condition(
+            type=kind,
+            status=status,
+            reason=reason.value,
+            message=message,
+            observed_generation=self._generation,
+            last_transition_time=timezone.now(),
+        )
+
+
+def stored(news: Sequence[Condition], *, generation: int) -> dict[str, object]:
+    """The columns of a placement that conditions fill."""
+    return {
+        "conditions": [condition.plain() for condition in news],
+        "sync_state": conditions.sync_state(news, generation=generation).value,
+        "health": conditions.health(news, generation=generation).value,
+    }
+
+
+def drift_message(seen: Findings) -> str:
+    """What the drift on record was."""
+    return seen.drift.message if seen.drift is not None else ""
+
+
+def describe(change: Plan, repairs: Sequence[str]) -> str:
+    """What differs on the proxy, in one sentence; what Sluice would do is read backwards."""
+    said = [*repairs, *(_difference(entry) for entry in change.changing)]
+    more = f", and {len(said) - _MOST_NAMED} more" if len(said) > _MOST_NAMED else ""
+    return f"{'; '.join(said[:_MOST_NAMED])}{more}."
+
+
+def _difference(entry: PlanEntry) -> str:
+    if entry.action is PlanAction.CREATE:
+        return f"{entry.identity} was missing (removed by hand, or the proxy restarted empty)"
+    if entry.action is PlanAction.DELETE:
+        return f"{entry.identity} was there, and no policy of the tenant asks for it"
+    named = [_field(change) for change in entry.changes[:_MOST_NAMED]]
+    more = len(entry.changes) - len(named)
+    rest = f" and {more} more fields differed" if more > 0 else ""
+    return f"{entry.identity}: {', '.join(named)}{rest}"
+
+
+def _field(change: FieldChange) -> str:
+    return f"{change.path} was {_short(change.before)} instead of {_short(change.after)}"
+
+
+def _short(value: JsonValue) -> str:
+    if value is None:
+        return "absent"
+    text = str(value)
+    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}…"
+
+
+def _readable(known: Iterable[Mapping[str, JsonValue]]) -> Iterable[Condition]:
+    for plain in known:
+        try:
+            yield Condition.parse(plain)
+        except (KeyError, ValueError):
+            continue
