@@ -1,0 +1,111 @@
+"""Corpora, their training, their documents and the passages that answers cite."""
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ragapp.api.serializers import (
+    ChunkSerializer,
+    CorpusDetailSerializer,
+    CorpusSerializer,
+    CorpusWriteSerializer,
+    DocumentSerializer,
+)
+from ragapp.models import Chunk, Corpus, Document, DocumentState
+from ragapp.services import corpora
+from tenants.api import filters
+from tenants.api.serializers import OperationSerializer
+from tenants.api.views import TenantViewSet
+from tenants.domain.roles import Action
+
+
+class CorpusViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Corpus]):
+    """What the tenant's agent may read."""
+
+    serializer_class = CorpusSerializer
+    lookup_field = "name"
+    write_action = Action.TRAIN
+    filters = {"name": filters.text("name")}
+
+    def rows(self) -> QuerySet[Corpus]:
+        """The tenant's corpora."""
+        return Corpus.objects.select_related("tenant")
+
+    @extend_schema(responses={200: CorpusDetailSerializer})
+    def retrieve(self, request: Request, tenant: str, name: str) -> Response:
+        """One corpus with its sources."""
+        return Response(CorpusDetailSerializer(self.get_object()).data)
+
+    @extend_schema(request=CorpusWriteSerializer, responses={201: CorpusDetailSerializer})
+    def create(self, request: Request, tenant: str) -> Response:
+        """Make a corpus; train it to have its sources read."""
+        values = self.read_body(CorpusWriteSerializer)
+        corpus = corpora.save_corpus(self.tenant, **values, actor=self.actor)
+        location = reverse("ragapp-api:corpus-detail", args=[tenant, corpus.name])
+        body = CorpusDetailSerializer(corpus).data
+        return Response(body, status=201, headers={"Location": location})
+
+    @extend_schema(request=CorpusWriteSerializer, responses={200: CorpusDetailSerializer})
+    def update(self, request: Request, tenant: str, name: str) -> Response:
+        """Replace a corpus's settings and its list of sources."""
+        values = self.read_body(CorpusWriteSerializer)
+        corpus = corpora.save_corpus(
+            self.tenant, **values, actor=self.actor, corpus=self.get_object()
+        )
+        return Response(CorpusDetailSerializer(corpus).data)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, tenant: str, name: str) -> Response:
+        """Delete a corpus with all of its documents."""
+        corpora.delete_corpus(self.get_object(), actor=self.actor)
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    def train(self, request: Request, tenant: str, name: str) -> Response:
+        """Have a worker read the corpus's sources."""
+        operation = corpora.start_training(self.get_object(), actor=self.actor)
+        location = reverse("tenants-api:operation-detail", args=[tenant, operation.pk])
+        body = OperationSerializer(operation).data
+        return Response(body, status=202, headers={"Location": location})
+
+
+class DocumentViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Document]):
+    """What training has read."""
+
+    serializer_class = DocumentSerializer
+    write_action = Action.TRAIN
+    filters = {
+        "corpus": filters.text("corpus__name", "The corpus's name."),
+        "state": filters.choice("state", DocumentState.values),
+        "url": filters.text("url"),
+    }
+
+    def rows(self) -> QuerySet[Document]:
+        """The tenant's documents, without their texts."""
+        return Document.objects.select_related("corpus").defer("text")
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, tenant: str, pk: int) -> Response:
+        """Delete a document and its source: nothing of it can be retrieved or cited any more."""
+        corpora.delete_document(self.get_object(), actor=self.actor)
+        return Response(status=204)
+
+
+class ChunkViewSet(TenantViewSet[Chunk]):
+    """Passages, as citations name them."""
+
+    lookup_field = "id"
+
+    def rows(self) -> QuerySet[Chunk]:
+        """The tenant's chunks, without their vectors."""
+        return Chunk.objects.defer("embedding")
+
+    @extend_schema(responses={200: ChunkSerializer})
+    def retrieve(self, request: Request, tenant: str, id: int) -> Response:  # noqa: A002 - the field
+        """One passage."""
+        chunk = self.get_object()
+        url = Document.objects.values_list("url", flat=True).get(pk=chunk.document_id)
+        return Response(ChunkSerializer(chunk, context={"url": url}).data)

@@ -1,0 +1,207 @@
+"""What corpora, documents, passages and runs look like in JSON, and what a request may say."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ragapp.domain.fuse import DENSE_WEIGHT
+from ragapp.models import Chunk, Corpus, Document, Run
+from ragapp.services.runs import MOST_CHARACTERS
+from tenants.api.strict import StrictSerializer
+
+
+class CorpusSerializer(serializers.ModelSerializer[Corpus]):
+    """A corpus in a list."""
+
+    class Meta:
+        """Fields."""
+
+        model = Corpus
+        fields = [
+            "name",
+            "description",
+            "dense_weight",
+            "embedder",
+            "document_count",
+            "chunk_count",
+            "trained_at",
+            "created_at",
+        ]
+
+
+class CorpusDetailSerializer(CorpusSerializer):
+    """A corpus with its sources."""
+
+    urls = serializers.SlugRelatedField(
+        source="sources", slug_field="url", many=True, read_only=True
+    )
+
+    class Meta(CorpusSerializer.Meta):
+        """Fields."""
+
+        fields = [*CorpusSerializer.Meta.fields, "urls"]
+
+
+class CorpusWriteSerializer(StrictSerializer):
+    """What a corpus shall be; the service checks each value."""
+
+    name = serializers.CharField(max_length=63)
+    description = serializers.CharField(max_length=300, allow_blank=True, default="")
+    dense_weight = serializers.FloatField(min_value=0, max_value=1, default=DENSE_WEIGHT)
+    urls = serializers.ListField(
+        child=serializers.CharField(max_length=2000), allow_empty=True, default=list
+    )
+
+
+class DocumentSerializer(serializers.ModelSerializer[Document]):
+    """A document, without its text."""
+
+    corpus = serializers.CharField(source="corpus.name", read_only=True)
+
+    class Meta:
+        """Fields."""
+
+        model = Document
+        fields = [
+            "id",
+            "corpus",
+            "url",
+            "title",
+            "state",
+            "error",
+            "content_type",
+            "content_hash",
+            "size_bytes",
+            "chunk_count",
+            "fetched_at",
+            "trace_id",
+        ]
+
+
+class ChunkSerializer(serializers.ModelSerializer[Chunk]):
+    """A passage as citations name it: its text and its exact place."""
+
+    url = serializers.SerializerMethodField(help_text="Where the document came from.")
+
+    class Meta:
+        """Fields."""
+
+        model = Chunk
+        fields = [
+            "id",
+            "document_id",
+            "ordinal",
+            "url",
+            "title",
+            "section",
+            "page",
+            "char_start",
+            "char_end",
+            "text",
+            "token_count",
+        ]
+
+    def get_url(self, chunk: Chunk) -> str:
+        """The document's URL, which the view has read."""
+        return str(self.context["url"])
+
+
+class CitationSerializer(serializers.Serializer[Any]):  # Any: stored as JSON in the run's row.
+    """A passage that the model read; ``[n]`` in the answer is ``number``."""
+
+    number = serializers.IntegerField()
+    is_cited = serializers.BooleanField()
+    source = serializers.ChoiceField(choices=["local", "web"])
+    title = serializers.CharField()
+    section = serializers.ListField(child=serializers.CharField())
+    page = serializers.IntegerField(allow_null=True)
+    url = serializers.CharField()
+    chunk_id = serializers.IntegerField(allow_null=True)
+    document_id = serializers.IntegerField(allow_null=True)
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    score = serializers.FloatField()
+    text = serializers.CharField(help_text="Of web passages only; a corpus's is under chunks/.")
+
+
+class ConnectionSerializer(serializers.Serializer[Any]):  # Any: a view of another app's row.
+    """One connection in or out, as the proxy logged it."""
+
+    direction = serializers.CharField()
+    verdict = serializers.CharField()
+    rule_id = serializers.CharField()
+    source_address = serializers.CharField(allow_null=True)
+    snat_address = serializers.CharField(allow_null=True)
+    destination_host = serializers.CharField()
+    destination_address = serializers.CharField(allow_null=True)
+    destination_port = serializers.IntegerField(allow_null=True)
+    detail = serializers.CharField()
+    message = serializers.CharField()
+    bytes_sent = serializers.IntegerField()
+    bytes_received = serializers.IntegerField()
+    opened_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """A run in a list."""
+
+    corpus = serializers.CharField(source="corpus.name", read_only=True, default=None)
+
+    class Meta:
+        """Fields."""
+
+        model = Run
+        fields = [
+            "trace_id",
+            "question",
+            "corpus",
+            "channel",
+            "asked_by",
+            "state",
+            "route",
+            "end",
+            "end_message",
+            "error",
+            "answer",
+            "usage",
+            "created_at",
+            "started_at",
+            "ended_at",
+        ]
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run with everything that happened on the way."""
+
+    citations = CitationSerializer(many=True, read_only=True)
+    sentences = serializers.ListField(child=serializers.DictField(), read_only=True)
+    entries = serializers.ListField(child=serializers.DictField(), read_only=True)
+    connections = serializers.SerializerMethodField()
+
+    class Meta(RunSerializer.Meta):
+        """Fields."""
+
+        fields = [
+            *RunSerializer.Meta.fields,
+            "citations",
+            "sentences",
+            "entries",
+            "connections",
+        ]
+
+    def get_connections(self, run: Run) -> list[dict[str, Any]]:
+        """The proxy's lines with this run's trace id, which the view has read."""
+        return list(ConnectionSerializer(self.context["connections"], many=True).data)
+
+
+class QuestionSerializer(StrictSerializer):
+    """A question to the tenant's agent."""
+
+    question = serializers.CharField(max_length=MOST_CHARACTERS)
+    corpus = serializers.CharField(
+        max_length=63, default="", allow_blank=True, help_text="All corpora when left out."
+    )
+    stream = serializers.BooleanField(
+        default=False, help_text="Answer with the run's events at once, as a stream."
+    )

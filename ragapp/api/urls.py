@@ -1,0 +1,57 @@
+"""The agent's REST resources, below ``/api/v1/``."""
+
+from typing import Any
+
+from django.urls import path
+
+from ragapp.api.corpora import ChunkViewSet, CorpusViewSet, DocumentViewSet
+from ragapp.api.renderers import EVENT_RENDERERS
+from ragapp.api.runs import RunViewSet
+
+app_name = "ragapp-api"
+
+# Any: the values' type is private to DRF's stubs.
+_COLLECTION: dict[str, Any] = {"get": "list", "post": "create"}
+_ROW: dict[str, Any] = {"get": "retrieve", "delete": "destroy"}
+_TENANT = "tenants/<str:tenant>"
+
+urlpatterns = [
+    path(f"{_TENANT}/corpora", CorpusViewSet.as_view(_COLLECTION), name="corpus-list"),
+    path(
+        f"{_TENANT}/corpora/<str:name>",
+        CorpusViewSet.as_view({**_ROW, "put": "update"}),
+        name="corpus-detail",
+    ),
+    path(
+        f"{_TENANT}/corpora/<str:name>/train",
+        CorpusViewSet.as_view({"post": "train"}),
+        name="corpus-train",
+    ),
+    path(f"{_TENANT}/documents", DocumentViewSet.as_view({"get": "list"}), name="document-list"),
+    path(f"{_TENANT}/documents/<int:pk>", DocumentViewSet.as_view(_ROW), name="document-detail"),
+    path(
+        f"{_TENANT}/chunks/<int:id>",
+        ChunkViewSet.as_view({"get": "retrieve"}),
+        name="chunk-detail",
+    ),
+    path(
+        f"{_TENANT}/runs",
+        RunViewSet.as_view(_COLLECTION, renderer_classes=[*EVENT_RENDERERS[::-1]]),
+        name="run-list",
+    ),
+    path(
+        f"{_TENANT}/runs/<str:trace_id>",
+        RunViewSet.as_view({"get": "retrieve"}),
+        name="run-detail",
+    ),
+    path(
+        f"{_TENANT}/runs/<str:trace_id>/events",
+        RunViewSet.as_view({"get": "events"}, renderer_classes=EVENT_RENDERERS),
+        name="run-events",
+    ),
+    path(
+        f"{_TENANT}/runs/<str:trace_id>/stop",
+        RunViewSet.as_view({"post": "stop"}),
+        name="run-stop",
+    ),
+]

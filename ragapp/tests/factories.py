@@ -1,0 +1,101 @@
+"""Rows of the agent for tests: corpora, documents with their chunks in the index, and runs."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+
+import factory
+import numpy as np
+
+from ragapp.domain.chunk import Chunk
+from ragapp.models import Channel, Corpus, Document, DocumentState, Run, Source, make_partition
+from ragapp.models.chunk import DIMENSIONS
+from ragapp.services import corpora, index
+from tenants.models import tenant_scope
+from tenants.tests.factories import ScopedFactory, TenantFactory
+
+
+class CorpusFactory(ScopedFactory):
+    class Meta:
+        model = Corpus
+
+    tenant = factory.SubFactory(TenantFactory)
+    name = factory.Sequence(lambda n: f"corpus-{n}")
+
+
+class SourceFactory(ScopedFactory):
+    class Meta:
+        model = Source
+
+    corpus = factory.SubFactory(CorpusFactory)
+    tenant = factory.SelfAttribute("corpus.tenant")
+    url = factory.Sequence(lambda n: f"http://docs.example/{n}")
+
+
+class DocumentFactory(ScopedFactory):
+    """A document without chunks; ``indexed`` gives it some."""
+
+    class Meta:
+        model = Document
+
+    corpus = factory.SubFactory(CorpusFactory)
+    tenant = factory.SelfAttribute("corpus.tenant")
+    url = factory.Sequence(lambda n: f"http://docs.example/{n}")
+    title = ""
+    state = DocumentState.READY
+
+
+class RunFactory(ScopedFactory):
+    class Meta:
+        model = Run
+
+    tenant = factory.SubFactory(TenantFactory)
+    trace_id = factory.LazyFunction(lambda: uuid.uuid4().hex)
+    channel = Channel.API
+    asked_by = "alice"
+    question = "What is a SNAT pool for?"
+    entries = factory.LazyAttribute(
+        lambda row: [
+            {
+                "kind": "ingress",
+                "at_ms": 0,
+                "question": row.question,
+                "channel": row.channel,
+                "source": "",
+                "rule": "",
+            }
+        ]
+    )
+
+
+def chunk(text: str, *, start: int = 0) -> Chunk:
+    """A chunk without a title in front of it."""
+    return Chunk(
+        text=text,
+        start=start,
+        end=start + len(text),
+        context="",
+        section=(),
+        page=None,
+        tokens=len(text.split()),
+        content_hash=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def unit(seed: int) -> index.Vector:
+    """A random vector of length 1."""
+    vector = np.random.default_rng(seed).normal(size=DIMENSIONS).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def indexed(
+    corpus: Corpus, texts: Sequence[str], vectors: Sequence[index.Vector] | None = None
+) -> Document:
+    """A document whose chunks are ``texts``, counted in its corpus; random vectors if none."""
+    document = DocumentFactory(corpus=corpus, chunk_count=len(texts))
+    given = vectors if vectors is not None else [unit(number) for number in range(len(texts))]
+    with tenant_scope(corpus.tenant_id):
+        make_partition(corpus.tenant_id)
+        written = index.write(document, [chunk(text) for text in texts], np.stack(given))
+        corpora.count(corpus.pk, documents=1, plus=written)
+    return document
