@@ -4,7 +4,8 @@ import json
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
-from django.views import defaults
+
+from portal import views
 
 _DETAIL_BY_STATUS = {
     400: "The request cannot be taken: its host name or its form is not what this portal expects.",
@@ -16,17 +17,17 @@ _DETAIL_BY_STATUS = {
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler of 400."""
-    return _problem(request, 400) or defaults.bad_request(request, exception)
+    return _problem(request, 400) or views.bad_request(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler of 404."""
-    return _problem(request, 404) or defaults.page_not_found(request, exception)
+    return _problem(request, 404) or views.not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler of 500; what broke is in the log, never in the answer."""
-    return _problem(request, 500) or defaults.server_error(request)
+    return _problem(request, 500) or views.server_error(request)
 
 
 def _problem(request: HttpRequest, status: int) -> HttpResponse | None:

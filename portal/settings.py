@@ -8,6 +8,7 @@ from pathlib import Path
 import django_stubs_ext
 
 from portal import env
+from tenants.domain import states
 
 # Lets Django's generic classes be written with their types, as the stubs have them.
 django_stubs_ext.monkeypatch()
@@ -128,6 +129,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_USE_SESSIONS = True
+CSRF_FAILURE_VIEW = "portal.views.csrf_failure"
 # Plain HTTP on loopback is how a laptop runs it; behind TLS the flag makes every cookie secure.
 IS_HTTPS = PORTAL_URL.startswith("https://")
 SESSION_COOKIE_SECURE = IS_HTTPS
@@ -178,6 +180,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        **{words.__name__: [word.value for word in words] for words in states.SHOWN},
         "OperationKind": "tenants.models.operation.OperationKind",
         "SegmentKind": "tenants.models.segment.SegmentKind",
     },

@@ -90,3 +90,14 @@ class Direction(StrEnum):
 ENDED_OPERATIONS = frozenset(
     {OperationState.SUCCEEDED, OperationState.FAILED, OperationState.CANCELLED}
 )
+
+# What the REST API shows; each set of words has one name there.
+SHOWN: tuple[type[StrEnum], ...] = (
+    AnswerEnd,
+    ChangeState,
+    Direction,
+    Health,
+    OperationState,
+    SyncState,
+    Verdict,
+)
