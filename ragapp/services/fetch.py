@@ -138,10 +138,14 @@ class _Attempt:
                 return self._read(response, url)
         except httpx2.ProxyError as error:
             raise self._tunnel_refused(url, error) from error
+        except httpx2.ConnectError as error:
+            # What is connected to is the proxy alone; it reports the far side's failures itself.
+            raise self._failed(url, "The egress proxy does not answer. Try again soon.") from error
         except httpx2.TimeoutException as error:
             raise self._late(url) from error
         except httpx2.TransportError as error:
-            raise self._failed(url, f"The connection broke: {error or type(error).__name__}.") from error
+            message = f"The connection broke: {error or type(error).__name__}."
+            raise self._failed(url, message) from error
 
     def _read(self, response: httpx2.Response, url: str) -> Fetched | str:
         if "proxy-status" in response.headers:
@@ -209,16 +213,17 @@ class _Attempt:
     ) -> _Broken:
         """The proxy's own answer, made a refusal or a failure."""
         body = _refusal_body(response) if response is not None else {}
-        detail = str(body.get("message") or _detail(headers.get("proxy-status", "")))
+        # Of a refused CONNECT only the header is left: its details begin with the rule.
+        rule, detail = _details(headers.get("proxy-status", ""))
+        detail = str(body.get("message") or detail)
         if status == 407:
             detail = "The egress proxy does not know this tenant's credential yet. Try again soon."
         if status != 403:
             return self._failed(url, detail or f"The egress proxy answered with status {status}.")
-        rule = str(body.get("rule") or headers.get("x-sluice-rule") or "")
         return _Broken(
             Refused(
                 destination=destination(url),
-                rule=rule or f"{self._tenant}/default-deny",
+                rule=str(body.get("rule") or rule or f"{self._tenant}/default-deny"),
                 tenant=self._tenant,
                 purpose=self.purpose,
                 detail=detail,
@@ -269,10 +274,14 @@ def _refusal_body(response: httpx2.Response) -> dict[str, object]:
     return body if isinstance(body, dict) else {}
 
 
-def _detail(proxy_status: str) -> str:
-    """The ``details`` of a Proxy-Status field (RFC 9209), unquoted."""
+def _details(proxy_status: str) -> tuple[str, str]:
+    """Rule and sentence of a Proxy-Status field (RFC 9209); each may be empty."""
     match = re.search(r'details="((?:[^"\\]|\\.)*)"', proxy_status)
-    return re.sub(r"\\(.)", r"\1", match[1]) if match else ""
+    if match is None:
+        return "", ""
+    plain = re.sub(r"\\(.)", r"\1", match[1])
+    named = re.match(r"([^\s:]+/[^\s:]+): (.*)", plain)
+    return (named[1], named[2]) if named else ("", plain)
 
 
 def _is_private(host: str) -> bool:

@@ -1,6 +1,21 @@
 """Fixtures of the agent's tests."""
 
+from collections.abc import Iterator
+
+import pytest
+
+from proxyconfig.tests.targets.local_processes import EgressProcess
+from ragapp.tests.outside import Egress
 from tenants.tests.broker import broker
 from tenants.tests.people import acme, ada, alice, bob, charlie, cluster, globex
 
 __all__ = ["acme", "ada", "alice", "bob", "broker", "charlie", "cluster", "globex"]
+
+
+@pytest.fixture
+def egress(settings) -> Iterator[Egress]:
+    """The real egress proxy, which knows nobody yet; the product's settings name it."""
+    with EgressProcess() as process:
+        egress = Egress(process)
+        settings.EGRESS_ADDRESS = egress.address
+        yield egress
