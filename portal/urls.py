@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_PAGES, "portal"))),
     path("", include("tenants.urls")),
     path("", include("proxyconfig.urls")),
+    path("", include("ragapp.urls")),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

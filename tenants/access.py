@@ -10,7 +10,8 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
 from tenants.domain.actor import Actor
@@ -81,18 +82,18 @@ def require(actor: Actor, action: Action) -> None:
 def tenant_page(
     action: Action,
 ) -> Callable[
-    [Callable[Concatenate[TenantRequest, P], HttpResponse]],
-    Callable[Concatenate[HttpRequest, str, P], HttpResponse],
+    [Callable[Concatenate[TenantRequest, P], HttpResponseBase]],
+    Callable[Concatenate[HttpRequest, str, P], HttpResponseBase],
 ]:
     """Wrap a tenant's page: sign-in, the tenant's scope, and the right to ``action``."""
 
     def decorate(
-        view: Callable[Concatenate[TenantRequest, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, str, P], HttpResponse]:
+        view: Callable[Concatenate[TenantRequest, P], HttpResponseBase],
+    ) -> Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]:
         @wraps(view)
         def page(
             request: HttpRequest, tenant: str, *args: P.args, **kwargs: P.kwargs
-        ) -> HttpResponse:
+        ) -> HttpResponseBase:
             asked = cast("TenantRequest", request)  # The middleware and the lines below fill it.
             with enter_tenant(asked.user, tenant, trace_id=asked.trace_id) as (row, actor):
                 require(actor, action)
@@ -100,7 +101,7 @@ def tenant_page(
                 return view(asked, *args, **kwargs)
 
         return cast(
-            "Callable[Concatenate[HttpRequest, str, P], HttpResponse]", login_required(page)
+            "Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]", login_required(page)
         )
 
     return decorate

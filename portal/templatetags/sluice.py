@@ -18,6 +18,9 @@ from django.utils.translation import gettext, ngettext
 
 register = template.Library()
 
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -31,7 +34,7 @@ class Look:
 _OK, _MOVING = Look("ok", "check-circle"), Look("busy", "sync", is_moving=True)
 _UNKNOWN = Look("idle", "question")
 
-# Words that two enums share (Unknown, Failed, Cancelled) mean the same in both, so one table serves.
+# Words that two enums share (Unknown, Failed, Cancelled) mean the same in both: one table serves.
 LOOK_BY_WORD: Mapping[str, Look] = {
     "Draft": Look("idle", "edit"),
     "Planned": Look("info", "plan"),
@@ -130,7 +133,7 @@ def relative(age: timedelta) -> str:
 def milliseconds(value: float | None) -> str:
     """``840 ms``, ``1.2 s``, ``2 min 5 s``; a dash for None."""
     if value is None:
-        return "–"
+        return NOTHING
     if value < 1000:
         return f"{value:.0f} ms"
     if value < 60_000:
@@ -150,7 +153,7 @@ def lasted(start: datetime | None, end: datetime | None = None) -> str:
 def iec(size: int | None) -> str:
     """Bytes in IEC units, three digits at most: ``512 B``, ``4.2 KiB``."""
     if size is None:
-        return "–"
+        return NOTHING
     amount = float(size)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if amount < 1000 or unit == "TiB":
@@ -162,10 +165,10 @@ def iec(size: int | None) -> str:
 
 @register.filter
 def signed(value: float | None, digits: int = 2) -> str:
-    """A number with its sign: ``+1.25``, ``−0.40``; a dash for None."""
+    """A number with its sign, the typographic minus included; a dash for None."""
     if value is None:
-        return "–"
-    return f"{value:+.{digits}f}".replace("-", "−")
+        return NOTHING
+    return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
 @register.filter
@@ -182,7 +185,9 @@ def count_of(number: int, noun: str) -> str:
 
 
 @register.simple_tag
-def bar(start: float, length: float, total: float, tone: str = "", *, small: bool = False) -> SafeString:
+def bar(
+    start: float, length: float, total: float, tone: str = "", *, small: bool = False
+) -> SafeString:
     """A horizontal bar from ``start`` for ``length`` on an axis that ends at ``total``.
 
     A thing that took no time still gets a mark wide enough to be seen.

@@ -1,0 +1,1 @@
+"""Pages of the agent: corpora, questions, and the trace of each run."""

@@ -1,0 +1,1 @@
+"""Pages of the ground: networks, operations, API tokens, the audit log."""

@@ -1,0 +1,98 @@
+"""What the overviews show: sums over the apps below, read through their facades and models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Sum
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from proxyconfig import facade
+from ragapp.models import Corpus, Run
+from tenants.models.member import User
+from tenants.models.scoped import platform_scope, tenant_scope
+from tenants.models.tenant import Tenant
+
+RECENT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A line of the list of tenants."""
+
+    tenant: Tenant
+    summary: facade.Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the tenant's agent has read, and was asked last."""
+
+    corpus_count: int
+    chunk_count: int
+    runs: Sequence[Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the first steps of a new tenant."""
+
+    title: str
+    text: str
+    href: str
+    label: str
+    is_done: bool
+
+
+def tenant_rows(user: User, tenants: Sequence[Tenant]) -> list[TenantRow]:
+    """Each tenant with its summary: in one scope for an administrator, else in each tenant's."""
+    if user.is_superuser:
+        with platform_scope("overview"):
+            return [TenantRow(tenant, facade.summary(tenant)) for tenant in tenants]
+    return [_own_row(user, tenant) for tenant in tenants]
+
+
+def _own_row(user: User, tenant: Tenant) -> TenantRow:
+    with tenant_scope(tenant.pk, user_id=user.pk):
+        return TenantRow(tenant, facade.summary(tenant))
+
+
+def knowledge() -> Knowledge:
+    """What the tenant in scope has trained and asked."""
+    trained = Corpus.objects.filter(chunk_count__gt=0)
+    chunks = trained.aggregate(sum=Sum("chunk_count"))["sum"] or 0
+    return Knowledge(trained.count(), chunks, list(Run.objects.all()[:RECENT]))
+
+
+def first_steps(slug: str, summary: facade.Summary, known: Knowledge) -> tuple[Step, ...]:
+    """The way of a new tenant to its first answer."""
+    return (
+        Step(
+            _("Open the front door"),
+            _("Add an ingress policy. Until then nobody can connect to the tenant's address."),
+            reverse("proxyconfig:ingress-create", args=[slug]),
+            _("Add ingress"),
+            summary.ingress_count > 0,
+        ),
+        Step(
+            _("Let the agent out"),
+            _("Add an egress policy for the site that has your documents."),
+            reverse("proxyconfig:egress-create", args=[slug]),
+            _("Add egress"),
+            summary.egress_count > 0,
+        ),
+        Step(
+            _("Train a corpus"),
+            _("Name the documents. A worker fetches, splits, embeds and indexes them."),
+            reverse("ragapp:corpus-list", args=[slug]),
+            _("Go to corpora"),
+            known.chunk_count > 0,
+        ),
+        Step(
+            _("Ask"),
+            _("Ask a question, and see how its answer was reached."),
+            reverse("ragapp:ask", args=[slug]),
+            _("Ask"),
+            bool(known.runs),
+        ),
+    )

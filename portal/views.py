@@ -1,0 +1,108 @@
+"""Pages that belong to no one app: the overviews, the choice of colours, and the error pages."""
+
+from typing import cast
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseForbidden,
+    HttpResponseServerError,
+)
+from django.shortcuts import redirect, render
+from django.template import loader
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from portal.navigation import THEMES, visible_scope
+from portal.overview import first_steps, knowledge, tenant_rows
+from proxyconfig import facade
+from tenants.access import TenantRequest, tenant_page
+from tenants.domain.roles import Action
+from tenants.models.member import User
+from tenants.models.tenant import Tenant
+from tenants.ui.paging import page_of
+
+_YEAR_SECONDS = 365 * 24 * 3600
+
+
+@login_required
+def overview(request: HttpRequest) -> HttpResponse:
+    """All tenants that the user may see; whoever has one goes straight to it."""
+    user = cast(User, request.user)
+    with visible_scope(user):
+        page = page_of(request, Tenant.objects.all())
+        tenants = list(page)
+    if len(tenants) == 1 and page.paginator.count == 1 and not user.is_superuser:
+        return redirect("portal:tenant-overview", tenants[0].slug)
+    context = {"page": page, "rows": tenant_rows(user, tenants)}
+    return render(request, "portal/home.html", context)
+
+
+@tenant_page(Action.VIEW)
+def tenant_overview(request: TenantRequest) -> HttpResponse:
+    """One tenant at a glance; a new one with its first steps."""
+    summary = facade.summary(request.tenant)
+    known = knowledge()
+    steps = first_steps(request.tenant.slug, summary, known)
+    context = {
+        "tenant": request.tenant,
+        "summary": summary,
+        "known": known,
+        "steps": steps,
+        "is_new": not all(step.is_done for step in steps),
+        "sync_url": reverse("proxyconfig:sync-detail", args=[request.tenant.slug]),
+    }
+    return render(request, "portal/overview.html", context)
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the chosen colours in a cookie, and go back to the page."""
+    back = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+    response = redirect(back if is_ours else "portal:overview")
+    chosen = request.POST.get("theme", "")
+    if chosen in THEMES:
+        response.set_cookie(
+            "theme",
+            chosen,
+            max_age=_YEAR_SECONDS,
+            secure=settings.IS_HTTPS,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    return HttpResponseBadRequest(_error_page(request, "400.html"))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    return HttpResponseForbidden(_error_page(request, "403.html"))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that came without its token."""
+    return HttpResponseForbidden(_error_page(request, "403_csrf.html"))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404."""
+    return HttpResponse(_error_page(request, "404.html"), status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500; rendered without a context processor, since one of those may be what broke."""
+    return HttpResponseServerError(_error_page(request, "500.html"))
+
+
+def _error_page(request: HttpRequest, template: str) -> str:
+    trace_id = getattr(request, "trace_id", "")
+    return loader.get_template(template).render({"trace_id": trace_id, "request": request})

@@ -1,0 +1,130 @@
+"""An answer as pages show it: sentences with their marks, and the passages that they open.
+
+A passage of a corpus is read from the corpus each time, never from the run: so a document that was
+deleted is gone from old answers too, and only its title remains.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from ragapp.domain.citation import Support
+from ragapp.models import Chunk, Document, Run
+
+# Characters of the document shown around a passage.
+CONTEXT = 160
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceView:
+    """A sentence with the numbers of its passages."""
+
+    text: str
+    marks: tuple[int, ...]
+    is_unsupported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A passage that an answer rests on: ``marked`` is it, between its surroundings."""
+
+    number: int
+    title: str
+    section: str
+    url: str
+    score: float | None
+    before: str
+    marked: str
+    after: str
+    passage_url: str
+
+    @property
+    def is_removed(self) -> bool:
+        """True when the passage is no longer in the corpus."""
+        return not self.marked
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """A finished run's answer."""
+
+    sentences: Sequence[SentenceView]
+    sources: Sequence[SourceView]
+
+    @property
+    def has_unsupported(self) -> bool:
+        """True when a sentence rests on nothing."""
+        return any(sentence.is_unsupported for sentence in self.sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What the corpora still have of the passages that a run cites."""
+
+    chunk_by_id: Mapping[int, Chunk]
+    text_by_document: Mapping[int, str]
+
+
+def answer_view(run: Run) -> AnswerView:
+    """The answer of ``run`` with the passages that it cites; two queries at most."""
+    sentences = [
+        SentenceView(
+            sentence["text"],
+            tuple(sentence["passages"]),
+            sentence["support"] == Support.UNSUPPORTED,
+        )
+        for sentence in run.sentences
+    ]
+    cited = [citation for citation in run.citations if citation["is_cited"]]
+    shelf = _shelf(cited)
+    return AnswerView(sentences, [_source(citation, shelf, run) for citation in cited])
+
+
+def _shelf(cited: Sequence[Mapping[str, Any]]) -> _Shelf:
+    chunk_ids = [citation["chunk_id"] for citation in cited if citation["chunk_id"]]
+    if not chunk_ids:
+        return _Shelf({}, {})
+    chunks = Chunk.objects.defer("embedding").filter(id__in=chunk_ids)
+    chunk_by_id = {chunk.id: chunk for chunk in chunks}
+    documents = {chunk.document_id for chunk in chunk_by_id.values()}
+    texts = Document.objects.filter(pk__in=documents).values_list("pk", "text")
+    return _Shelf(chunk_by_id, dict(texts))
+
+
+def _source(citation: Mapping[str, Any], shelf: _Shelf, run: Run) -> SourceView:
+    chunk = shelf.chunk_by_id.get(citation["chunk_id"] or 0)
+    before, marked, after = _around(citation, chunk, shelf)
+    return SourceView(
+        number=citation["number"],
+        title=citation["title"] or citation["url"],
+        section=" > ".join(citation["section"]),
+        url=citation["url"],
+        score=citation["score"],
+        before=before,
+        marked=marked,
+        after=after,
+        passage_url=_passage_url(run, chunk) if chunk else "",
+    )
+
+
+def _around(
+    citation: Mapping[str, Any], chunk: Chunk | None, shelf: _Shelf
+) -> tuple[str, str, str]:
+    """The passage between what stands before and after it in its document."""
+    if chunk is None:
+        return "", citation["text"], ""
+    text = shelf.text_by_document.get(chunk.document_id, "")
+    start, end = chunk.char_start, chunk.char_end
+    before, after = text[max(start - CONTEXT, 0) : start], text[end : end + CONTEXT]
+    return (
+        f"…{before}" if start > CONTEXT else before,
+        chunk.text,
+        f"{after}…" if end + CONTEXT < len(text) else after,
+    )
+
+
+def _passage_url(run: Run, chunk: Chunk) -> str:
+    page = reverse("ragapp:document-detail", args=[run.tenant.slug, chunk.document_id])
+    return f"{page}?passage={chunk.ordinal}#passage-{chunk.ordinal}"

@@ -1,0 +1,133 @@
+"""Pages of questions and runs: ask, follow, and the trace."""
+
+from django.contrib import messages
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from proxyconfig import facade
+from ragapp.domain import trace as entries
+from ragapp.models import Channel, Corpus, Run
+from ragapp.services import runs, stream
+from ragapp.services.steps import describe
+from ragapp.ui.answer import answer_view
+from ragapp.ui.forms import AskForm, RunFilter
+from ragapp.ui.trace import Trace
+from ragapp.ui.traffic import Traffic
+from tenants.access import TenantRequest, tenant_page
+from tenants.domain.roles import Action
+from tenants.errors import SluiceError
+from tenants.ui.forms import refuse
+from tenants.ui.paging import page_of
+
+RECENT = 8
+# Questions that the demo's own documents answer; people of other corpora write their own.
+SAMPLES = (
+    "What is a SNAT pool for?",
+    "What does default deny mean?",
+    "What happens when somebody changes the proxy by hand?",
+)
+# What a list needs of a run; the trace itself can be large.
+_LONG = ("entries", "citations", "sentences", "usage", "answer")
+
+
+@tenant_page(Action.ASK)
+def ask(request: TenantRequest) -> HttpResponse:
+    """The form; a question leads to the page that shows its answer as it comes."""
+    initial = {"corpus": request.GET.get("corpus", "")}
+    form = AskForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            run = runs.ask(
+                request.tenant,
+                form.cleaned_data["question"],
+                actor=request.actor,
+                channel=Channel.PORTAL,
+                corpus=form.cleaned_data["corpus"],
+            )
+        except SluiceError as error:
+            refuse(form, error)
+        else:
+            return redirect("ragapp:ask-run", request.tenant.slug, run.trace_id)
+    return render(request, "ragapp/ask.html", {**_ask_context(), "form": form})
+
+
+@tenant_page(Action.ASK)
+def ask_run(request: TenantRequest, trace_id: str) -> HttpResponse:
+    """One question with its answer, live or finished; the answer alone where htmx asks."""
+    run = runs.visible_run(trace_id)
+    context = {"run": run, **_answer_context(run)}
+    if request.htmx:
+        partial = "ragapp/_answer.html" if run.has_ended else "ragapp/_live_run.html"
+        return render(request, partial, {**context, "link_trace": True})
+    form = AskForm(initial={"corpus": run.corpus})
+    return render(request, "ragapp/ask.html", {**context, **_ask_context(), "form": form})
+
+
+@tenant_page(Action.VIEW)
+def run_list(request: TenantRequest) -> HttpResponse:
+    """Every question that was asked."""
+    form = RunFilter(request.GET)
+    rows = Run.objects.filter(form.condition()).defer(*_LONG)
+    return render(request, "ragapp/run_list.html", {"page": page_of(request, rows), "form": form})
+
+
+@tenant_page(Action.VIEW)
+def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
+    """The trace of one run."""
+    run = runs.visible_run(trace_id)
+    ledger = reverse("proxyconfig:connection-list", args=[request.tenant.slug])
+    context = {
+        "run": run,
+        "trace": Trace(run.entries),
+        "connections": Traffic(facade.connections(run.trace_id)),
+        "ledger_url": f"{ledger}?trace={run.trace_id}",
+        **_answer_context(run),
+    }
+    return render(request, "ragapp/run_detail.html", context)
+
+
+@require_POST
+@tenant_page(Action.ASK)
+def run_cancel(request: TenantRequest, trace_id: str) -> HttpResponse:
+    """Stop a run; what was written is kept."""
+    try:
+        runs.request_stop(runs.visible_run(trace_id), actor=request.actor)
+    except SluiceError as error:
+        messages.info(request, error.message)
+    return redirect("ragapp:ask-run", request.tenant.slug, trace_id)
+
+
+@tenant_page(Action.VIEW)
+def run_events(request: TenantRequest, trace_id: str) -> StreamingHttpResponse:
+    """The run as server-sent events, from where the browser left off."""
+    run = runs.visible_run(trace_id)
+    last_id = request.headers.get("Last-Event-ID", "")
+    if last_id:
+        stream.Place.parse(last_id)
+    frames = stream.frames(request.tenant.pk, run.trace_id, last_id)
+    response = StreamingHttpResponse(frames, content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _ask_context() -> dict[str, object]:
+    return {
+        "samples": SAMPLES,
+        "recent": Run.objects.defer(*_LONG)[:RECENT],
+        "has_corpus": Corpus.objects.filter(chunk_count__gt=0).exists(),
+    }
+
+
+def _answer_context(run: Run) -> dict[str, object]:
+    if run.has_ended:
+        return {"is_live": False, "answer": answer_view(run)}
+    address = [run.tenant.slug, run.trace_id]
+    return {
+        "is_live": True,
+        "steps": [describe(entries.from_json(entry)) for entry in run.entries],
+        "stream_url": reverse("ragapp:run-events", args=address),
+        "result_url": reverse("ragapp:ask-run", args=address),
+    }

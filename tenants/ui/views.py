@@ -1,0 +1,154 @@
+"""One function for each page of the ground: read rows in the tenant's scope, or call a service."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Prefetch
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.decorators.http import require_POST
+
+from tenants.access import TenantRequest, tenant_page
+from tenants.domain.roles import Action, Role
+from tenants.errors import NotVisibleError, SluiceError
+from tenants.models import (
+    ApiToken,
+    AuditEntry,
+    Membership,
+    Namespace,
+    Operation,
+    Segment,
+    SnatAddress,
+    Subnet,
+    VirtualAddress,
+)
+from tenants.services import operations, tokens
+from tenants.ui.forms import AuditFilter, TokenForm, refuse
+from tenants.ui.paging import page_of
+
+# More of one kind than a page shows well; the REST API lists them all.
+MOST_ROWS = 200
+
+
+@tenant_page(Action.VIEW)
+def tenant_detail(request: TenantRequest) -> HttpResponse:
+    """The tenant's network and members."""
+    subnets = Prefetch("subnets", queryset=Subnet.objects.all())
+    segments = Segment.objects.select_related("cluster").prefetch_related(subnets)[:MOST_ROWS]
+    context: dict[str, object] = {
+        "tenant": request.tenant,
+        "segments": segments,
+        "namespaces": Namespace.objects.select_related("cluster")[:MOST_ROWS],
+        "virtual_addresses": VirtualAddress.objects.select_related("cluster")[:MOST_ROWS],
+        "snat_addresses": SnatAddress.objects.select_related("cluster")[:MOST_ROWS],
+        "members": Membership.objects.select_related("user")[:MOST_ROWS],
+    }
+    networks = ("segments", "namespaces", "virtual_addresses", "snat_addresses")
+    context["is_empty"] = not any(context[name] for name in networks)
+    return render(request, "tenants/tenant_detail.html", context)
+
+
+@tenant_page(Action.VIEW)
+def operation_list(request: TenantRequest) -> HttpResponse:
+    """Running and past work."""
+    context = {"page": page_of(request, Operation.objects.all())}
+    return render(request, "tenants/operation_list.html", context)
+
+
+@tenant_page(Action.VIEW)
+def operation_detail(request: TenantRequest, pk: int) -> HttpResponse:
+    """One operation; its live part alone where htmx asks."""
+    operation = _operation(request, pk)
+    context = {"operation": operation, "live_url": operation.get_absolute_url()}
+    if not request.htmx:
+        return render(request, "tenants/operation_detail.html", context)
+    response = render(request, "tenants/_operation.html", context)
+    if operation.has_ended:
+        # The page around the live part shows the outcome: documents, counts, the corpus's state.
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@require_POST
+@tenant_page(Action.VIEW)
+def operation_cancel(request: TenantRequest, pk: int) -> HttpResponse:
+    """Ask for the cancel; the service knows whose right it is."""
+    operation = operations.request_cancel(_operation(request, pk), actor=request.actor)
+    messages.info(request, gettext("The cancel was asked for. What is done stays done."))
+    return redirect(operation)
+
+
+@tenant_page(Action.VIEW)
+def token_list(request: TenantRequest) -> HttpResponse:
+    """The tenant's API tokens, and the form of a new one; its key is shown on this answer only."""
+    form = TokenForm(request.POST or None, actor=request.actor)
+    key = _new_key(request, form) if request.method == "POST" and form.is_valid() else ""
+    page = page_of(request, ApiToken.objects.select_related("user"))
+    for token in page:
+        token.state = _token_state(token)  # type: ignore[attr-defined]  # for the page alone
+    context = {
+        "form": TokenForm(actor=request.actor) if key else form,
+        "new_key": key,
+        "page": page,
+        "api_url": f"{settings.PORTAL_URL}/api/v1/tenants/{request.tenant.slug}/",
+    }
+    return render(request, "tenants/token_list.html", context)
+
+
+@require_POST
+@tenant_page(Action.VIEW)
+def token_revoke(request: TenantRequest, pk: int) -> HttpResponse:
+    """Revoke one's own token; NetOps may revoke anybody's."""
+    mine = ApiToken.objects.all()
+    if not request.actor.may(Action.MANAGE_TENANT):
+        mine = mine.filter(user=request.user)
+    token = mine.filter(pk=pk).first()
+    if token is None:
+        raise NotVisibleError(
+            "There is no such token that you may revoke. Ask its maker, or the tenant's NetOps."
+        )
+    tokens.revoke_token(token, actor=request.actor)
+    messages.success(request, gettext("The token %(name)s is revoked.") % {"name": token.name})
+    return redirect("tenants:token-list", request.tenant.slug)
+
+
+@tenant_page(Action.VIEW)
+def audit_list(request: TenantRequest) -> HttpResponse:
+    """The audit log, newest first, each entry with its seal."""
+    form = AuditFilter(request.GET)
+    entries = AuditEntry.objects.filter(form.condition()).select_related("seal")
+    context = {"page": page_of(request, entries), "form": form}
+    return render(request, "tenants/audit_list.html", context)
+
+
+def _operation(request: TenantRequest, pk: int) -> Operation:
+    operation = Operation.objects.filter(pk=pk).select_related("tenant").first()
+    if operation is None:
+        raise NotVisibleError(
+            f"There is no operation {pk} in tenant {request.tenant}. See the list of operations."
+        )
+    return operation
+
+
+def _new_key(request: TenantRequest, form: TokenForm) -> str:
+    """The key of the token that the form asks for; "" when the service refuses."""
+    try:
+        _, key = tokens.create_token(
+            request.tenant,
+            name=form.cleaned_data["name"],
+            role=Role(form.cleaned_data["role"]),
+            expires_at=form.expires_at,
+            actor=request.actor,
+        )
+    except SluiceError as error:
+        refuse(form, error)
+        return ""
+    return key
+
+
+def _token_state(token: ApiToken) -> str:
+    if token.revoked_at is not None:
+        return "Revoked"
+    is_over = token.expires_at is not None and token.expires_at <= timezone.now()
+    return "Expired" if is_over else "Active"
