@@ -97,7 +97,7 @@ def supersede(
         tenant=tenant, kind=OperationKind.APPLY, target_id__in=stale, ended_at__isnull=True
     )
     for operation in applies:
-        operations.request_cancel(operation, actor=actor)
+        operations.ask_to_stop(operation, actor=actor)
 
 
 class Rollout:
@@ -116,9 +116,9 @@ class Rollout:
         if self._plan_id is None:
             return
         with tenant_scope(self._tenant.pk):
-            begun = Plan.objects.filter(
-                pk=self._plan_id, state__in=[ChangeState.APPROVED.value, ChangeState.FAILED.value]
-            ).update(state=ChangeState.APPLYING.value)
+            begun = Plan.objects.filter(pk=self._plan_id, state=ChangeState.APPROVED.value).update(
+                state=ChangeState.APPLYING.value
+            )
             operation = self._open_operation()
         if operation is not None and operation.state == OperationState.QUEUED:
             operation = operations.claim(operation.pk)

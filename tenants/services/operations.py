@@ -25,10 +25,14 @@ from tenants.models.operation import Operation, OperationKind
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.tenant import Tenant
 
-# Which message wakes a worker for which kind; a kind without one is run by whoever started it.
+# Which message wakes a worker for which kind. A kind without one has another guarantee: an apply is
+# found again by the sweep of placements, so its silence means a dead cluster, not a dead worker.
 TASK_BY_KIND: dict[str, str] = {OperationKind.TRAIN: wake.TRAIN_CORPUS}
 # Who may start work of a kind may cancel it; the other kinds are the NetOps'.
-ACTION_BY_KIND: dict[str, Action] = {OperationKind.TRAIN: Action.TRAIN}
+ACTION_BY_KIND: dict[str, Action] = {
+    OperationKind.TRAIN: Action.TRAIN,
+    OperationKind.APPLY: Action.EDIT_POLICY,
+}
 
 # A worker reports each document and each batch; a minute of silence means that it died.
 SILENCE_LIMIT = timedelta(seconds=60)
@@ -191,13 +195,22 @@ def cancelled(operation: Operation) -> None:
 
 
 def request_cancel(operation: Operation, *, actor: Actor) -> Operation:
-    """Cancel a queued operation at once; ask the worker of a running one to stop.
+    """Somebody wants it stopped: as ``ask_to_stop``, if their role allows work of this kind.
 
     Raises:
-        ForbiddenError: the actor's role allows no work of this kind.
+        ForbiddenError: it does not.
         ConflictError: it has already ended.
     """
     require(actor, ACTION_BY_KIND.get(operation.kind, Action.MANAGE_TENANT))
+    return ask_to_stop(operation, actor=actor)
+
+
+def ask_to_stop(operation: Operation, *, actor: Actor) -> Operation:
+    """Cancel a queued operation at once; ask the worker of a running one to stop.
+
+    Raises:
+        ConflictError: it has already ended.
+    """
     with transaction.atomic():
         locked = Operation.objects.select_for_update().get(pk=operation.pk)
         if locked.has_ended:
@@ -218,7 +231,8 @@ def request_cancel(operation: Operation, *, actor: Actor) -> Operation:
 def sweep_stale(now: datetime) -> Swept:
     """Queue again, fail or cancel what lost its worker, and wake workers for what waits."""
     with platform_scope("operation sweep"):
-        stale = Q(heartbeat_at__lt=now - SILENCE_LIMIT) | Q(deadline_at__lt=now - SILENCE_LIMIT)
+        silent_since = Q(heartbeat_at__lt=now - SILENCE_LIMIT, kind__in=list(TASK_BY_KIND))
+        stale = silent_since | Q(deadline_at__lt=now - SILENCE_LIMIT)
         silent = Operation.objects.filter(stale, state=OperationState.RUNNING.value)
         ends = [_give_up(operation, now) for operation in silent.order_by("pk")]
         woken = _wake_waiting(now)
@@ -304,7 +318,7 @@ def _verdict(operation: Operation, now: datetime) -> tuple[OperationState, str]:
         return OperationState.CANCELLED, ""
     if operation.deadline_at is not None and operation.deadline_at <= now:
         return OperationState.FAILED, f"It ran past its deadline of {DEADLINE}."
-    if operation.kind not in TASK_BY_KIND or operation.attempts >= MOST_ATTEMPTS:
+    if operation.attempts >= MOST_ATTEMPTS:
         return (
             OperationState.FAILED,
             f"Its worker went silent for {SILENCE_LIMIT.seconds} seconds, "

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from ragapp.models import Corpus
+from ragapp.services.corpora import save_corpus
 from tenants.domain.actor import Actor
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.segment import SegmentKind
@@ -67,4 +67,4 @@ def _seed(demo: _Demo, cluster: Cluster) -> None:
             segments.add_namespace(tenant, cluster, demo.slug, actor=_SEEDER)
             segments.add_virtual_address(tenant, cluster, demo.virtual_address, actor=_SEEDER)
             segments.add_snat_address(tenant, cluster, demo.snat_address, actor=_SEEDER)
-        Corpus.objects.create(tenant=tenant, name="docs", description="Sluice's own manual")
+        save_corpus(tenant, name="docs", urls=[], actor=_SEEDER, description="Sluice's own manual")
