@@ -79,12 +79,12 @@ def celery_worker(broker_url: str, node: str) -> Probe:
     return probe
 
 
-def file_exists(file: Path) -> Probe:
-    """Ready when the service has written ``file``."""
+def holds_a_file(directory: Path) -> Probe:
+    """Ready when the service has written something into ``directory``."""
 
     def probe() -> None:
-        if not file.exists():
-            raise NotReadyError(f"{file} is not there yet")
+        if not any(directory.iterdir()):
+            raise NotReadyError(f"{directory} is still empty")
 
     return probe
 

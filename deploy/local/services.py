@@ -6,6 +6,7 @@ Adding a service is one entry in ``Plan.units``.
 
 import importlib.util
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -226,7 +227,8 @@ class Plan:
         ]
 
     def _workers(self) -> list[Unit]:
-        schedule = self.layout.run / "beat-schedule"
+        # A directory, as the names of the files in it depend on the machine's database library.
+        schedule = self.layout.run / "beat"
         return [
             self._worker(
                 "default", "reconciles and sweeps", ("--pool", "prefork", "--concurrency", "2")
@@ -241,12 +243,15 @@ class Plan:
             Unit(
                 name="beat",
                 summary="the clock of the sweeps",
-                command=(*self._celery("beat"), "--schedule", str(schedule), "--pidfile="),
+                command=(
+                    *self._celery("beat"),
+                    *("--schedule", str(schedule / "schedule"), "--pidfile="),
+                ),
                 env=self.environment(),
                 needs=("database",),
-                probe=probes.file_exists(schedule),
+                probe=probes.holds_a_file(schedule),
                 # A killed beat may leave a damaged file; what it holds is not worth keeping.
-                prepare=lambda: schedule.unlink(missing_ok=True),
+                prepare=_Empty(schedule),
                 stop_seconds=_CELERY_STOP_SECONDS,
                 reloads=True,
             ),
@@ -287,3 +292,14 @@ class _Unlink:
     def __call__(self) -> None:
         for socket in self.sockets:
             socket.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Empty:
+    """A preparation: the directory is there, with nothing in it."""
+
+    directory: Path
+
+    def __call__(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir()
