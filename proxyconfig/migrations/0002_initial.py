@@ -161,6 +161,14 @@ class Migration(migrations.Migration):
                 name="connection_denied",
             ),
         ),
+        migrations.AddIndex(
+            model_name="connection",
+            index=models.Index(
+                condition=models.Q(("closed_at__isnull", True)),
+                fields=["opened_at"],
+                name="connection_open",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="egresspolicy",
             constraint=models.UniqueConstraint(

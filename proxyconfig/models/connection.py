@@ -46,6 +46,11 @@ class Connection(TenantScoped):
                 name="connection_denied",
                 condition=models.Q(verdict="Denied"),
             ),
+            models.Index(
+                fields=["opened_at"],
+                name="connection_open",
+                condition=models.Q(closed_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

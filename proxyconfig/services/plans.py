@@ -193,7 +193,8 @@ def _draft(tenant: Tenant, before: Intent, flavours: set[str]) -> _Draft:
         environment.compile_all(flavours, before, tenant_id=tenant.pk),
     )
     proposal = guardrails.Proposal(tenant.auto_apply, before, after, change)
-    return _Draft(before, after, change, guardrails.findings(proposal))
+    found = guardrails.findings(proposal) if after != before else ()
+    return _Draft(before, after, change, found)
 
 
 def _plan(tenant: Tenant, draft: _Draft, *, actor: Actor, reason: str) -> Plan:

@@ -120,8 +120,9 @@ def _look(work: _Work, rollout: Rollout) -> None:
     try:
         ending = _bring(work, seen, rollout)
     except TransientError as error:
-        rollout.begin()
-        rollout.step("wait", message=error.message)
+        if work.is_behind:
+            rollout.begin()
+            rollout.step("wait", message=error.message)
         seen.unreachable(error.message)
         ending = _Ending(seen.merged(), None, _next_attempt(work))
     except (PermanentError, InvalidError) as error:
@@ -132,11 +133,9 @@ def _look(work: _Work, rollout: Rollout) -> None:
         raise
     except Exception as error:
         seen.programmed(False, Reason.FAILED, f"{type(error).__name__}: see the worker's log.")
-        _end(work, _Ending(seen.merged(), None, _next_attempt(work)))
+        _end(work, _Ending(seen.merged(), None, _next_attempt(work)), rollout)
         raise
-    _end(work, ending)
-    if ending.applied_hash is not None and work.is_behind:
-        rollout.applied()
+    _end(work, ending, rollout)
 
 
 def _bring(work: _Work, seen: Findings, rollout: Rollout) -> _Ending:
@@ -255,8 +254,8 @@ def _judge(work: _Work, seen: Findings, rollout: Rollout, applied: _Applied) -> 
     return _Ending(seen.merged(), resources_hash(applied.desired), values=values, healed=healed)
 
 
-def _end(work: _Work, ending: _Ending) -> None:
-    """The one write that ends the work, and gives the lease back.
+def _end(work: _Work, ending: _Ending, rollout: Rollout) -> None:
+    """The one write that ends the work, and gives the lease back; the plan's state goes with it.
 
     Raises:
         LeaseLostError: another worker took over; what was found out here is dropped.
@@ -284,6 +283,8 @@ def _end(work: _Work, ending: _Ending) -> None:
             raise LeaseLostError(
                 f"What was found out about {work.placement} is dropped: another worker has it."
             )
+        if ending.applied_hash is not None and work.is_behind:
+            rollout.applied()
         if ending.healed:
             actor = system("reconcile")
             audit.record(
@@ -300,7 +301,7 @@ def _retry(work: _Work, later: datetime, now: datetime) -> dict[str, object]:
     if generation != work.generation:
         return {"attempts": 0, "next_attempt_at": now, "next_check_at": now}
     return {
-        "attempts": work.placement.attempts + 1,
+        "attempts": 0 if work.tenant.is_paused else work.placement.attempts + 1,
         "next_attempt_at": later,
         "next_check_at": later,
     }

@@ -138,7 +138,7 @@ def _fill_segment(row: SegmentRow, segment: Segment, clusters: _Clusters) -> Non
         row.vni = segment.vxlan.vni
     else:
         row.kind = SegmentKind.SUBNET.value
-        if row.pk is None:
+        if row._state.adding:
             row.cluster = clusters.named(None)
 
 

@@ -146,7 +146,8 @@ class Rollout:
         if self._plan_id is None:
             return
         with tenant_scope(self._tenant.pk):
-            if not placements.is_settled(self._tenant, self._generation()):
+            revision = Revision.objects.only("generation").get(plan=self._plan_id)
+            if not placements.is_settled(self._tenant, revision.generation):
                 return
             done = Plan.objects.filter(
                 pk=self._plan_id,
@@ -194,6 +195,3 @@ class Rollout:
             target_id=self._plan_id,
             ended_at__isnull=True,
         ).first()
-
-    def _generation(self) -> int:
-        return Revision.objects.values_list("generation", flat=True).get(plan_id=self._plan_id)

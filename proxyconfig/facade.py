@@ -1,0 +1,200 @@
+"""What the other apps may ask of the front door; nothing else of this app is theirs to import.
+
+Each function runs inside the caller's tenant scope, or in one of the platform's staff.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from proxyconfig.domain import conditions
+from proxyconfig.models import Connection, EgressPolicy, IngressPolicy, Placement, Plan
+from proxyconfig.services.environment import egress_password
+from tenants.domain.states import ChangeState, Direction, Health, SyncState, Verdict
+from tenants.models.segment import VirtualAddress
+from tenants.models.tenant import Tenant
+
+RECENT_PLANS = 5
+LEDGER_WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class EgressEndpoint:
+    """The way out: everything else is closed.
+
+    Attributes:
+        proxy_url: ``http://host:port``, without the credential, so that it may be logged.
+        headers: go to the proxy with each request or CONNECT; they carry the credential.
+    """
+
+    proxy_url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """One line of the ledger; the fields are those of the row."""
+
+    proxy_id: str
+    trace_id: str
+    direction: str
+    source_address: str | None
+    snat_address: str | None
+    destination_host: str
+    destination_address: str | None
+    destination_port: int | None
+    detail: str
+    bytes_sent: int
+    bytes_received: int
+    verdict: str
+    rule_id: str
+    message: str
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A plan in a list."""
+
+    pk: int
+    summary: str
+    state: str
+    reason: str
+    author_name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A tenant's front door at a glance.
+
+    Attributes:
+        sync_state, health: of the worst placement.
+        addresses: its virtual addresses.
+        allowed_in, allowed_out, denied: connections of the last 24 hours.
+    """
+
+    sync_state: SyncState
+    health: Health
+    addresses: Sequence[str]
+    ingress_count: int
+    egress_count: int
+    waiting_plans: int
+    recent_plans: Sequence[PlanView]
+    allowed_in: int
+    allowed_out: int
+    denied: int
+    drifted_at: datetime | None
+    drift_healed_at: datetime | None
+    drift_message: str
+
+    @property
+    def allowed(self) -> int:
+        """Both ways together."""
+        return self.allowed_in + self.allowed_out
+
+
+def egress_endpoint(tenant: Tenant) -> EgressEndpoint:
+    """Where and how the tenant's workloads connect outwards; no query."""
+    pair = f"{tenant.slug}:{egress_password(tenant.pk)}"
+    credential = base64.b64encode(pair.encode()).decode()
+    return EgressEndpoint(
+        proxy_url=f"http://{settings.EGRESS_ADDRESS}",
+        headers={"Proxy-Authorization": f"Basic {credential}"},
+    )
+
+
+def connections(trace_id: str) -> list[ConnectionView]:
+    """Every connection in and out that belongs to one trace, in the order of opening; one query."""
+    rows = Connection.objects.filter(trace_id=trace_id).order_by("opened_at", "pk")
+    return [
+        ConnectionView(
+            proxy_id=row.proxy_id.hex,
+            trace_id=row.trace_id,
+            direction=row.direction,
+            source_address=row.source_address,
+            snat_address=row.snat_address,
+            destination_host=row.destination_host,
+            destination_address=row.destination_address,
+            destination_port=row.destination_port,
+            detail=row.detail,
+            bytes_sent=row.bytes_sent,
+            bytes_received=row.bytes_received,
+            verdict=row.verdict,
+            rule_id=row.rule_id,
+            message=row.message,
+            opened_at=row.opened_at,
+            closed_at=row.closed_at,
+        )
+        for row in rows
+    ]
+
+
+def summary(tenant: Tenant) -> Summary:
+    """The tenant's front door at a glance; seven queries."""
+    placements = list(Placement.objects.filter(tenant=tenant))
+    drifted = max(
+        (placement for placement in placements if placement.drifted_at is not None),
+        key=lambda placement: placement.drifted_at or placement.next_check_at,
+        default=None,
+    )
+    addresses = VirtualAddress.objects.filter(tenant=tenant).values_list("address", flat=True)
+    plans = Plan.objects.filter(tenant=tenant)
+    counts = _ledger_counts(tenant)
+    return Summary(
+        sync_state=_worst_sync(placements),
+        health=conditions.worst(Health(placement.health) for placement in placements),
+        addresses=list(addresses),
+        ingress_count=IngressPolicy.objects.filter(tenant=tenant).count(),
+        egress_count=EgressPolicy.objects.filter(tenant=tenant).count(),
+        waiting_plans=plans.filter(state=ChangeState.AWAITING_APPROVAL.value).count(),
+        recent_plans=[_plan_view(plan) for plan in plans.defer("intent", "entries")[:RECENT_PLANS]],
+        allowed_in=counts["allowed_in"],
+        allowed_out=counts["allowed_out"],
+        denied=counts["denied"],
+        drifted_at=drifted.drifted_at if drifted else None,
+        drift_healed_at=drifted.drift_healed_at if drifted else None,
+        drift_message=drifted.drift_message if drifted else "",
+    )
+
+
+# What people should see first when placements differ.
+_SYNC_ORDER = (
+    SyncState.DRIFTED,
+    SyncState.OUT_OF_SYNC,
+    SyncState.UNKNOWN,
+    SyncState.PAUSED,
+    SyncState.IN_SYNC,
+)
+
+
+def _worst_sync(placements: Sequence[Placement]) -> SyncState:
+    states = [SyncState(placement.sync_state) for placement in placements]
+    return min(states, key=_SYNC_ORDER.index, default=SyncState.UNKNOWN)
+
+
+def _ledger_counts(tenant: Tenant) -> dict[str, int]:
+    since = timezone.now() - LEDGER_WINDOW
+    allowed = Q(verdict=Verdict.ALLOWED.value)
+    return Connection.objects.filter(tenant=tenant, opened_at__gte=since).aggregate(
+        allowed_in=Count("pk", filter=allowed & Q(direction=Direction.IN.value)),
+        allowed_out=Count("pk", filter=allowed & Q(direction=Direction.OUT.value)),
+        denied=Count("pk", filter=Q(verdict=Verdict.DENIED.value)),
+    )
+
+
+def _plan_view(plan: Plan) -> PlanView:
+    return PlanView(
+        pk=plan.pk,
+        summary=plan.summary,
+        state=plan.state,
+        reason=plan.reason,
+        author_name=plan.author_name,
+        created_at=plan.created_at,
+    )
