@@ -1,21 +1,20 @@
 """Tasks of the ground: the audit log's sealer and the sweep of operations."""
 
-from celery import shared_task
 from django.utils import timezone
 
 from tenants.services import audit_chain, operations
-from workers.base import SluiceTask
+from workers.celery import app
 
 _SEAL_LIMIT = 2000
 
 
-@shared_task(name="tenants.seal_audit", base=SluiceTask, soft_time_limit=50)
+@app.task(name="tenants.seal_audit", soft_time_limit=50)
 def seal_audit() -> None:
     """Chain what was written to the audit log since the last time."""
     audit_chain.seal(_SEAL_LIMIT)
 
 
-@shared_task(name="tenants.sweep_operations", base=SluiceTask, soft_time_limit=50)
+@app.task(name="tenants.sweep_operations", soft_time_limit=50)
 def sweep_operations() -> None:
     """Find operations that lost their worker or their message."""
     operations.sweep_stale(timezone.now())

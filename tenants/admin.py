@@ -1,0 +1,272 @@
+"""Django's admin for operators: everything to read, and only what has no plan of its own to write.
+
+Rows come from the scope that ``AdminScopeMiddleware`` opened, so a tenant's staff see their tenant.
+Intent is read-only here: it changes by plans, in the portal or by REST.
+"""
+
+from typing import Any, ClassVar, TypeVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from tenants import audit
+from tenants.domain.actor import Actor
+from tenants.domain.roles import Role
+from tenants.models import (
+    ApiToken,
+    AuditEntry,
+    AuditSeal,
+    Cluster,
+    Membership,
+    Namespace,
+    Operation,
+    Segment,
+    SnatAddress,
+    Subnet,
+    Tenant,
+    User,
+    VirtualAddress,
+)
+from tenants.services.tenants import add_member, remove_member
+from tenants.services.tokens import revoke_token
+
+Row = TypeVar("Row", bound=Model)
+AnyForm = ModelForm[Any]  # Any: one form class serves each model.
+
+
+def acting(request: HttpRequest) -> Actor:
+    """Who uses the admin, as services and the audit log know them."""
+    user = cast("User", request.user)  # Only signed-in staff get past the admin's door.
+    return Actor(
+        name=user.get_username(),
+        user_id=user.pk,
+        is_platform_admin=user.is_superuser,
+        trace_id=str(getattr(request, "trace_id", "")),
+    )
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Row]):
+    """Staff read the rows that the open scope shows; nobody writes."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Row-level security decides which rows, so all staff may look."""
+        return bool(request.user.is_staff)
+
+    def has_view_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """As above."""
+        return bool(request.user.is_staff)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Never."""
+        return False
+
+
+class PlatformAdmin(ReadOnlyAdmin[Row]):
+    """Platform administrators add and change; each write is audited."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Platform administrators only."""
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Platform administrators only."""
+        return bool(request.user.is_superuser)
+
+    def save_model(self, request: HttpRequest, obj: Row, form: AnyForm, change: bool) -> None:
+        """Save, and say so in the audit log."""
+        super().save_model(request, obj, form, change)
+        noun = str(obj._meta.model_name)
+        event = f"{noun}.changed" if change else f"{noun}.created"
+        audit.record(acting(request), event, obj, detail={"fields": form.changed_data})
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin[User]):
+    """Accounts: platform administrators only."""
+
+    # Without Django's groups and permissions: rights come from roles in tenants alone.
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    list_filter = ("is_active", "is_staff", "is_superuser")
+
+    def save_model(self, request: HttpRequest, obj: User, form: AnyForm, change: bool) -> None:
+        """Save, and say so in the audit log; never what a password is."""
+        super().save_model(request, obj, form, change)
+        event = "user.changed" if change else "user.created"
+        audit.record(acting(request), event, obj, detail={"fields": form.changed_data})
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Accounts belong to no tenant, so no tenant's staff sees them."""
+        return bool(request.user.is_superuser)
+
+
+@admin.register(Cluster)
+class ClusterAdmin(PlatformAdmin[Cluster]):
+    """Places whose proxies Sluice keeps."""
+
+    list_display = ("name", "flavour", "created_at")
+
+
+@admin.register(Tenant)
+class TenantAdmin(PlatformAdmin[Tenant]):
+    """Tenants: how their plans are approved, and whether the proxy is kept."""
+
+    list_display = ("slug", "name", "generation", "auto_apply", "is_paused", "created_at")
+    list_filter = ("auto_apply", "is_paused")
+    search_fields = ("slug", "name")
+    readonly_fields = ("generation", "created_at")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Tenant | None = None
+    ) -> tuple[str, ...]:
+        """A tenant's name in the URL stays: resources on the proxy are named for it."""
+        return ("slug", "generation", "created_at") if obj else ("generation", "created_at")
+
+
+@admin.register(Membership)
+class MembershipAdmin(PlatformAdmin[Membership]):
+    """Who belongs to which tenant; written by the same service as elsewhere."""
+
+    list_display = ("user", "tenant", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "tenant")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Membership | None = None
+    ) -> tuple[str, ...]:
+        """Another person or tenant is another membership."""
+        return ("tenant", "user") if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+        """Platform administrators only."""
+        return bool(request.user.is_superuser)
+
+    def save_model(
+        self, request: HttpRequest, obj: Membership, form: AnyForm, change: bool
+    ) -> None:
+        """Give the role; the service audits it."""
+        saved = add_member(obj.tenant, obj.user, Role(obj.role), actor=acting(request))
+        obj.pk = saved.pk
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        """Take the user out of the tenant, and revoke their tokens."""
+        remove_member(obj, actor=acting(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        """One by one, as each is audited."""
+        for membership in queryset.select_related("tenant", "user"):
+            remove_member(membership, actor=acting(request))
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin[ApiToken]):
+    """API tokens, without their keys; platform administrators revoke them here."""
+
+    list_display = ("name", "tenant", "user", "role", "key_hint", "expires_at", "revoked_at")
+    list_select_related = ("tenant", "user")
+    exclude = ("key_hash",)
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        """Refuse the chosen tokens from now on."""
+        if not request.user.is_superuser:
+            self.message_user(request, "Only platform administrators revoke here.", messages.ERROR)
+            return
+        for token in queryset:
+            revoke_token(token, actor=acting(request))
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnlyAdmin[Operation]):
+    """Long-running work."""
+
+    list_display = ("title", "tenant", "kind", "state", "attempts", "created_at", "ended_at")
+    list_filter = ("state", "kind")
+    list_select_related = ("tenant",)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+    """The audit log."""
+
+    list_display = ("at", "tenant", "actor", "is_platform_staff", "event", "object_name", "reason")
+    list_filter = ("is_platform_staff",)
+    list_select_related = ("tenant",)
+    search_fields = ("actor", "event", "object_name", "trace_id")
+
+
+@admin.register(AuditSeal)
+class AuditSealAdmin(ReadOnlyAdmin[AuditSeal]):
+    """The audit log's chain of hashes."""
+
+    list_display = ("sequence", "entry", "hash")
+    list_select_related = ("entry",)
+
+
+class NetworkAdmin(ReadOnlyAdmin[Row]):
+    """A row of a tenant's network: intent, so it changes by plans."""
+
+    list_select_related: ClassVar[tuple[str, ...]] = ("tenant", "cluster")
+
+
+@admin.register(Namespace)
+class NamespaceAdmin(NetworkAdmin[Namespace]):
+    """Namespaces."""
+
+    list_display = ("name", "cluster", "tenant")
+
+
+@admin.register(Segment)
+class SegmentAdmin(NetworkAdmin[Segment]):
+    """Segments."""
+
+    list_display = ("name", "cluster", "tenant", "kind", "trunk", "vlan_tag", "vni")
+    list_filter = ("kind",)
+
+
+@admin.register(Subnet)
+class SubnetAdmin(NetworkAdmin[Subnet]):
+    """Subnets."""
+
+    list_display = ("prefix", "vrf", "segment", "cluster", "tenant")
+    list_select_related = ("tenant", "cluster", "segment")
+
+
+@admin.register(VirtualAddress)
+class VirtualAddressAdmin(NetworkAdmin[VirtualAddress]):
+    """Virtual addresses."""
+
+    list_display = ("address", "cluster", "tenant")
+
+
+@admin.register(SnatAddress)
+class SnatAddressAdmin(NetworkAdmin[SnatAddress]):
+    """SNAT addresses."""
+
+    list_display = ("address", "cluster", "tenant")
+
+
+# Rights come from roles in tenants; Django's groups would be a second, hidden way.
+admin.site.unregister(Group)
+admin.site.site_header = "Sluice operators"
+admin.site.site_title = "Sluice"
