@@ -59,9 +59,6 @@ fix: ## Format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# A local version (+cpu) resolves only where that build is offered.
-lock: ## Compile requirements*.in to the pinned requirements*.txt
-	$(install) run dev
-	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --output-file requirements.txt requirements.in
-	sed -i 's/^torch==\([0-9.]*\)+.*/torch==\1/' requirements.txt
-	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --output-file requirements-dev.txt requirements-dev.in
+lock: ## Compile requirements*.in to the pinned requirements*.txt [UPGRADE=1]
+	$(install) run
+	$(BIN)/python -m deploy.local.lock $(if $(UPGRADE),--upgrade)

@@ -59,7 +59,7 @@ class Layout:
         try:
             # 0711: as root, PostgreSQL runs as another user that must be able to walk through.
             self.var.mkdir(mode=0o711, parents=True, exist_ok=True)
-            for directory in (self.redis, self.log, self.run):
+            for directory in (self.redis, self.log, self.run, self.var / "static"):
                 directory.mkdir(mode=0o700, exist_ok=True)
             self.models.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -206,7 +206,7 @@ class Plan:
                 ),
                 env=environment,
                 needs=("database",),
-                probe=probes.http_port(self.portal_port, "/"),
+                probe=probes.http_port(self.portal_port, "/readyz"),
                 reloads=True,
             ),
             Unit(
@@ -220,7 +220,7 @@ class Plan:
                 ),
                 env=environment,
                 needs=("database",),
-                probe=probes.http_socket(self.layout.socket("ingress"), "/"),
+                probe=probes.http_socket(self.layout.socket("ingress"), "/livez"),
                 prepare=self._unlink("ingress"),
                 reloads=True,
             ),
