@@ -1,11 +1,13 @@
 """JSON over HTTP on a unix socket, as both halves of the local proxy speak it."""
 
+import json
+import socket
 from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 
-import httpx2
-
 from proxyconfig.domain.fields import JsonValue
+from proxyconfig.domain.resources import canonical_json
 from tenants.errors import TransientError
 
 _TIMEOUT_SECONDS = 10.0
@@ -31,51 +33,65 @@ class Reply(NamedTuple):
         return f"status {self.status}"
 
 
+class _UnixConnection(HTTPConnection):
+    """The standard library's: httpx2's leaves its socket open when nobody answers."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_TIMEOUT_SECONDS)
+        self.sock.connect(self._path)
+
+
 class AdminClient:
-    """One connection pool to one admin socket.
+    """Asks one admin socket; a connection per call, since Caddy drops kept ones at each change.
 
     Args:
-        socket: path of the unix socket.
+        path: of the unix socket.
         name: who is behind it, for messages: "Caddy".
     """
 
-    def __init__(self, socket: str, *, name: str) -> None:
+    def __init__(self, path: str, *, name: str) -> None:
+        self._path = path
         self._name = name
-        # Caddy replaces its admin server at each change, so a kept connection would be a dead one.
-        transport = httpx2.HTTPTransport(
-            uds=socket, trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0)
-        )
-        self._http = httpx2.Client(
-            transport=transport, base_url="http://localhost", timeout=_TIMEOUT_SECONDS
-        )
 
     def call(
-        self, method: str, path: str, body: JsonValue = None, *, headers: Mapping[str, str] = {}
+        self,
+        method: str,
+        path: str,
+        body: JsonValue = None,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Ask once.
 
         Raises:
             TransientError: nobody listens on the socket, or no answer came in time.
         """
+        fields = {"Content-Type": "application/json", **(headers or {})}
+        content = canonical_json(body) if method in ("POST", "PUT", "PATCH") else None
+        connection = _UnixConnection(self._path)
         try:
-            response = self._http.request(
-                method,
-                path,
-                json=body if method in ("POST", "PUT", "PATCH") else None,
-                headers=dict(headers),
-            )
-        except httpx2.TransportError as error:
+            connection.request(method, path, body=content, headers=fields)
+            response = connection.getresponse()
+            raw, etag = response.read(), response.getheader("Etag", "")
+        except (OSError, HTTPException) as error:
             message = (
                 f"{self._name} does not answer on its admin socket ({type(error).__name__}). "
                 f"It is tried again; see that its process runs."
             )
             raise TransientError(message, code="proxy.unreachable") from error
-        try:
-            parsed: JsonValue = response.json() if response.content else None
-        except ValueError:
-            parsed = {"error": response.text[:500]}
-        return Reply(response.status_code, parsed, response.headers.get("Etag", ""))
+        finally:
+            connection.close()
+        return Reply(response.status, _parsed(raw), etag)
 
-    def close(self) -> None:
-        """Let the connections go."""
-        self._http.close()
+
+def _parsed(raw: bytes) -> JsonValue:
+    try:
+        parsed: JsonValue = json.loads(raw) if raw.strip() else None
+    except ValueError:
+        return {"error": raw[:500].decode(errors="replace")}
+    return parsed

@@ -11,7 +11,7 @@ def base_config(*, admin_socket: str, access_log_socket: str) -> dict[str, JsonV
 
     Args:
         admin_socket: path on which Caddy listens for changes; it has no authentication but the
-            file's permissions (Caddy makes it writable by its own user alone).
+            file's permissions.
         access_log_socket: path to which Caddy sends one JSON line per request; it may be absent
             when Caddy starts.
 
@@ -28,7 +28,7 @@ def base_config(*, admin_socket: str, access_log_socket: str) -> dict[str, JsonV
         },
     }
     return {
-        "admin": {"listen": f"unix/{admin_socket}", "config": {"persist": False}},
+        "admin": {"listen": f"unix/{admin_socket}|0600", "config": {"persist": False}},
         "logging": {
             "logs": {
                 "default": {
@@ -51,3 +51,12 @@ def base_config(*, admin_socket: str, access_log_socket: str) -> dict[str, JsonV
         },
         "apps": {"http": {"servers": {}}},
     }
+
+
+def caddy_environment(admin_socket: str) -> dict[str, str]:
+    """Environment variables to start Caddy with.
+
+    Without the admin section in its configuration Caddy falls back to this address; its own default
+    is a TCP port that every local user may open.
+    """
+    return {"CADDY_ADMIN": f"unix/{admin_socket}|0600"}

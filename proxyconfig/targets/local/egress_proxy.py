@@ -72,8 +72,7 @@ class EgressProxy:
         self._policies: dict[str, TenantPolicy] = {}
         self._tunnels: dict[str, set[Tunnel]] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
-        self._clients: set[asyncio.Task[None]] = set()
-        self._is_stopping = False
+        self._clients = 0
 
     # Tenants.
 
@@ -127,35 +126,25 @@ class EgressProxy:
 
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client connection: one request, then it closes."""
-        task = asyncio.current_task()
-        if task is None or len(self._clients) >= self._limits.clients:
+        if self._clients >= self._limits.clients:
             writer.transport.abort()
             return
-        self._clients.add(task)
+        self._clients += 1
         try:
             await self._serve(Wire(reader, writer))
         except OSError:
             pass  # The client is gone; there is nobody to tell.
-        except asyncio.CancelledError:
-            # Streams of Python 3.11 log a cancelled callback as an error; at the end it is none.
-            if not self._is_stopping:
-                raise
         finally:
-            self._clients.discard(task)
+            self._clients -= 1
             writer.close()
 
-    async def stop(self) -> None:
-        """Cut every tunnel and wait until each has been reported."""
-        self._is_stopping = True
+    def stop(self) -> None:
+        """Cut every tunnel; each is reported as its client's task ends."""
         for timer in self._expiries.values():
             timer.cancel()
         for tunnels in list(self._tunnels.values()):
             for tunnel in list(tunnels):
                 tunnel.cut("the egress proxy stops")
-        clients = list(self._clients)
-        for task in clients:
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
 
     async def _serve(self, client: Wire) -> None:
         request: Request | None = None

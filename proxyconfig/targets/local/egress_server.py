@@ -32,6 +32,34 @@ _BACKLOG: Final = 1024
 ClientCallback = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+class _Clients:
+    """Accepts clients in tasks of their own, so that stopping can wait for every one.
+
+    Not a coroutine function on purpose: the streams of Python 3.11 would log each cancelled one.
+    """
+
+    def __init__(self, serve_one: ClientCallback) -> None:
+        self._serve_one = serve_one
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve_one(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("A client ended in an unforeseen way", exc_info=task.exception())
+
+    async def stop(self) -> None:
+        """Cancel all and wait for their ends."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressConfig:
     """Where the process listens, and its bounds.
@@ -71,29 +99,29 @@ async def serve(
     delivering = asyncio.create_task(queue.run())
     try:
         async with contextlib.AsyncExitStack() as listening:
-            server = await _tcp(config, proxy.client)
+            clients = _Clients(proxy.client)
+            server = await _tcp(config, clients)
+            listening.push_async_callback(clients.stop)
+            listening.callback(proxy.stop)
             listening.callback(server.close)
-            admin = await _unix(config.admin_socket, partial(admin_client, proxy), HEAD_LIMIT_BYTES)
-            listening.callback(_close_unix, admin, config.admin_socket)
+            await _unix(listening, config.admin_socket, partial(admin_client, proxy))
             if config.access_log_socket:
                 collecting = partial(collect, queue=queue)
-                logs = await _unix(config.access_log_socket, collecting, LINE_LIMIT_BYTES)
-                listening.callback(_close_unix, logs, config.access_log_socket)
+                await _unix(listening, config.access_log_socket, collecting, limit=LINE_LIMIT_BYTES)
             host, port = server.sockets[0].getsockname()[:2]
             logger.info("The egress proxy listens on %s port %d", host, port)
             on_ready(host, port)
             await asyncio.Event().wait()
     finally:
-        await proxy.stop()
         await queue.drain(timeout_seconds=config.drain_seconds)
         delivering.cancel()
         await asyncio.gather(delivering, return_exceptions=True)
 
 
-async def _tcp(config: EgressConfig, callback: ClientCallback) -> asyncio.Server:
+async def _tcp(config: EgressConfig, clients: _Clients) -> asyncio.Server:
     try:
         return await asyncio.start_server(
-            callback, config.host, config.port, limit=HEAD_LIMIT_BYTES, backlog=_BACKLOG
+            clients, config.host, config.port, limit=HEAD_LIMIT_BYTES, backlog=_BACKLOG
         )
     except OSError as error:
         message = (
@@ -103,16 +131,26 @@ async def _tcp(config: EgressConfig, callback: ClientCallback) -> asyncio.Server
         raise PermanentError(message, code="egress.address-taken") from error
 
 
-async def _unix(path: str, callback: ClientCallback, limit: int) -> asyncio.Server:
+async def _unix(
+    listening: contextlib.AsyncExitStack,
+    path: str,
+    serve_one: ClientCallback,
+    *,
+    limit: int = HEAD_LIMIT_BYTES,
+) -> None:
+    """Listen on a unix socket until the stack ends."""
     _remove_stale(path)
+    clients = _Clients(serve_one)
     before = os.umask(0o177)  # From its first moment only our own user can open it.
     try:
-        return await asyncio.start_unix_server(callback, path, limit=limit)
+        server = await asyncio.start_unix_server(clients, path, limit=limit)
     except OSError as error:
         message = f"The socket {path} cannot be made: {error.strerror}. See that its folder exists."
         raise PermanentError(message, code="egress.socket") from error
     finally:
         os.umask(before)
+    listening.push_async_callback(clients.stop)
+    listening.callback(_close_unix, server, path)
 
 
 def _remove_stale(path: str) -> None:
