@@ -84,6 +84,8 @@ DATABASES = {
     "default": {
         **env.database("DATABASE_URL"),
         "CONN_MAX_AGE": 0,
+        # A pooled connection that a restart of the database has cut is replaced, not handed out.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "application_name": "sluice",
             "options": "-c statement_timeout=30s -c lock_timeout=10s"
