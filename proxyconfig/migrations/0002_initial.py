@@ -237,6 +237,10 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["tenant", "-id"], name="plan_newest"),
         ),
         migrations.AddConstraint(
+            model_name="plan",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="plan_tenant_id"),
+        ),
+        migrations.AddConstraint(
             model_name="revision",
             constraint=models.UniqueConstraint(
                 fields=("tenant", "generation"), name="revision_generation"

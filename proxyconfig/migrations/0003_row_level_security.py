@@ -23,4 +23,5 @@ class Migration(migrations.Migration):
         same_tenant("proxyconfig_ingresspolicy", "listener_id", "proxyconfig_listener"),
         same_tenant("proxyconfig_ingresspolicy", "namespace_id", "tenants_namespace"),
         same_tenant("proxyconfig_egressrule", "policy_id", "proxyconfig_egresspolicy"),
+        same_tenant("proxyconfig_revision", "plan_id", "proxyconfig_plan"),
     ]

@@ -41,6 +41,9 @@ class Plan(TenantScoped):
 
         ordering = ["-id"]
         indexes = [models.Index(fields=["tenant", "-id"], name="plan_newest")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="plan_tenant_id"),
+        ]
 
     def __str__(self) -> str:
         return f"plan {self.pk}"

@@ -86,4 +86,5 @@ class Migration(migrations.Migration):
         protect("ragapp_run"),
         same_tenant("ragapp_source", "corpus_id", "ragapp_corpus"),
         same_tenant("ragapp_document", "corpus_id", "ragapp_corpus"),
+        same_tenant("ragapp_run", "corpus_id", "ragapp_corpus"),
     ]
