@@ -18,6 +18,7 @@ from tenants.models.tenant import Tenant
 from tenants.services import operations
 
 MOST_SOURCES = 10_000
+_GIVEN = {"name", "description", "dense_weight"}
 
 
 def save_corpus(
@@ -46,7 +47,8 @@ def save_corpus(
     _check(row, wanted)
     try:
         with transaction.atomic():
-            row.save()
+            # The counters are training's: an instance that was read earlier must not undo them.
+            row.save(update_fields=None if is_new else sorted(_GIVEN))
     except IntegrityError as error:
         raise ConflictError(
             f"The tenant {tenant.slug} already has a corpus named {name}. Choose another name.",
@@ -163,7 +165,7 @@ def _trainings(corpus: Corpus) -> QuerySet[Operation]:
 def _check(corpus: Corpus, urls: Sequence[str]) -> None:
     fields: dict[str, list[str]] = {}
     try:
-        corpus.clean_fields()
+        corpus.clean_fields(exclude={f.name for f in Corpus._meta.fields} - _GIVEN)
     except ValidationError as error:
         fields |= error.message_dict
     complaints = [complaint for url in urls if (complaint := _complaint(url))]

@@ -105,6 +105,8 @@ class _Training:
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
+        # Kept here: each report reads the operation's row anew, without its tenant.
+        self._tenant = operation.tenant
         self._tenant_id = operation.tenant_id
         self._tally = _Tally(time.monotonic())
 
@@ -113,7 +115,7 @@ class _Training:
         with tenant_scope(self._tenant_id):
             corpus = Corpus.objects.filter(pk=self._operation.target_id).first()
             make_partition(self._tenant_id)
-            endpoint = egress_endpoint(self._operation.tenant)
+            endpoint = egress_endpoint(self._tenant)
         if corpus is None:
             operations.fail(self._operation, "The corpus was deleted before its training.")
             return
@@ -147,7 +149,7 @@ class _Training:
         fetched = fetch.fetch(
             url,
             endpoint=endpoint,
-            tenant=self._operation.tenant.slug,
+            tenant=self._tenant.slug,
             trace_id=self._trace_id,
             purpose=PURPOSE,
         )
@@ -323,7 +325,7 @@ class _Training:
 
     def _sentence(self, reply: Refused | Failed) -> str:
         if isinstance(reply, Refused):
-            return blocked_text(reply, self._operation.tenant.slug)
+            return blocked_text(reply, self._tenant.slug)
         return f"{reply.destination} did not work: {reply.message}"
 
     @property

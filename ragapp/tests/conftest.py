@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from proxyconfig.tests.targets.local_processes import EgressProcess
+from ragapp.domain.engine import Embedder
+from ragapp.services import serving
 from ragapp.tests.outside import Egress
+from tenants.errors import PermanentError
 from tenants.tests.broker import broker
 from tenants.tests.people import acme, ada, alice, bob, charlie, cluster, globex
 
@@ -19,3 +22,12 @@ def egress(settings) -> Iterator[Egress]:
         egress = Egress(process)
         settings.EGRESS_ADDRESS = egress.address
         yield egress
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    """The real embedding model, which comes as a wheel; tests that use it carry the mark ``model``."""
+    try:
+        return serving.embedder()
+    except PermanentError as error:
+        pytest.skip(error.message)
