@@ -48,7 +48,9 @@ def lock(tenant: Tenant) -> Tenant:
     """Take the tenant's row, so that its plans are made one after the other; ends with the
     transaction.
     """
-    return Tenant.objects.select_for_update().get(pk=tenant.pk)
+    # A full row lock would also stop every insert that refers to the tenant, and deadlock with
+    # a worker that has just written a plan and now wants to write its audit entry.
+    return Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
 
 
 def propose(tenant: Tenant, *, actor: Actor, reason: str) -> Plan:
