@@ -169,14 +169,18 @@ class Plan:
         return steps
 
     def _proxies(self) -> list[Unit]:
-        caddy = Caddy(self.layout.socket("caddy-admin"), self.layout.run / "caddy.json")
+        caddy = Caddy(
+            self.layout.socket("caddy-admin"),
+            self.layout.socket("access-log"),
+            self.layout.run / "caddy.json",
+        )
         egress_admin = self.layout.socket("egress-admin")
         return [
             Unit(
                 name="caddy",
                 summary="the tenants' way in (denies until told otherwise)",
                 command=caddy.command(),
-                env=self.environment(),
+                env={**self.environment(), **caddy.environment()},
                 probe=probes.http_socket(caddy.admin, "/config/"),
                 prepare=caddy.prepare,
             ),

@@ -7,6 +7,7 @@ A client is read, identified, judged, connected and reported. Policies come in t
 import asyncio
 import hashlib
 import hmac
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -73,6 +74,7 @@ class EgressProxy:
         self._tunnels: dict[str, set[Tunnel]] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._clients = 0
+        self._busy: Counter[str] = Counter()  # Connecting or open, by tenant.
 
     # Tenants.
 
@@ -150,7 +152,7 @@ class EgressProxy:
         request: Request | None = None
         try:
             request = await self._request(client)
-            await self._carry(request, client)
+            await self._admit(request, client)
         except RefusedError as refusal:
             if request is not None:
                 self._report_refusal(request, refusal)
@@ -196,16 +198,26 @@ class EgressProxy:
             raise RefusedError(407, "http_request_denied", message)
         return policy
 
-    async def _carry(self, request: Request, client: Wire) -> None:
-        policy = request.policy
+    async def _admit(self, request: Request, client: Wire) -> None:
+        """Carry a request that can be read, put on record and afforded."""
+        tenant = request.policy.tenant
         if request.complaint:
             message = f"The destination is refused: {request.complaint}."
-            raise RefusedError(403, "http_request_denied", message, rule=policy.default_rule_id)
+            rule = request.policy.default_rule_id
+            raise RefusedError(403, "http_request_denied", message, rule=rule)
         if self._queue.is_full:
             raise RefusedError(503, "proxy_internal_error", "The ledger is behind; try again soon.")
-        if self.open_tunnels(policy.tenant) >= self._limits.tunnels_per_tenant:
-            message = f"Tenant {policy.tenant} has {self._limits.tunnels_per_tenant} tunnels open."
+        if self._busy[tenant] >= self._limits.tunnels_per_tenant:
+            message = f"Tenant {tenant} has {self._busy[tenant]} connections, the most it may have."
             raise RefusedError(503, "connection_limit_reached", message)
+        self._busy[tenant] += 1
+        try:
+            await self._carry(request, client)
+        finally:
+            self._busy[tenant] -= 1
+
+    async def _carry(self, request: Request, client: Wire) -> None:
+        policy = request.policy
         tunnel = await self._opened(request, client)
         opened = self._tunnels.setdefault(policy.tenant, set())
         opened.add(tunnel)
