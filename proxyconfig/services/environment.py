@@ -3,7 +3,6 @@
 The credential is never stored: it follows from Sluice's own secret, and a proxy is told its hash.
 """
 
-import functools
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
@@ -50,7 +49,7 @@ def compile_for(flavour: str, intent: Intent, *, tenant_id: int) -> tuple[Resour
         PermanentError: the flavour has no compiler.
     """
     compiler = compiler_for(flavour)
-    return compiler.compile(intent, environment=_ENVIRONMENTS[flavour](tenant_id))
+    return compiler.compile(intent, environment=ENVIRONMENTS[flavour](tenant_id))
 
 
 def compile_all(flavours: Iterable[str], intent: Intent, *, tenant_id: int) -> tuple[Resource, ...]:
@@ -76,24 +75,17 @@ def unsupported(flavours: Iterable[str], intent: Intent) -> list[Problem]:
 
 
 def target_for(flavour: str) -> Target:
-    """The proxy of a cluster; one connection pool for each process and set of sockets.
+    """The proxy of a cluster of this flavour.
 
     Raises:
-        PermanentError: this version of Sluice cannot speak to that flavour.
+        PermanentError: this version of Sluice cannot speak to it.
     """
     compiler_for(flavour)
-    return _target(
-        flavour,
-        LocalSettings(
-            caddy_admin=settings.CADDY_ADMIN_SOCKET,
-            egress_admin=settings.EGRESS_ADMIN_SOCKET,
-            access_log=settings.ACCESS_LOG_SOCKET,
-        ),
+    local = LocalSettings(
+        caddy_admin=settings.CADDY_ADMIN_SOCKET,
+        egress_admin=settings.EGRESS_ADMIN_SOCKET,
+        access_log=settings.ACCESS_LOG_SOCKET,
     )
-
-
-@functools.cache
-def _target(flavour: str, local: LocalSettings) -> Target:
     return TARGETS[flavour](local)
 
 
@@ -106,4 +98,4 @@ def _local_environment(tenant_id: int) -> LocalEnvironment:
 
 
 # Any: each flavour's compiler wants another environment.
-_ENVIRONMENTS: Mapping[str, Any] = {"local": _local_environment}
+ENVIRONMENTS: Mapping[str, Any] = {"local": _local_environment}

@@ -249,10 +249,11 @@ def _keep_grant(rule: EgressRule, grant: Grant | None) -> None:
 
 
 def _check(rule: EgressRule) -> None:
-    """Say in words what the constraint ``egress_rule_names_one_destination`` holds."""
+    """Say in words what the database holds, and what the fields of a rule take."""
     if bool(rule.host) == bool(rule.network):
-        complaint = f"rule {rule.order}: name a host or a network, one of the two"
-        raise InvalidError(f"{complaint}.", fields={"rules": [complaint]})
+        raise _rule_error(rule, "name a host or a network, one of the two")
+    if not rule.ports:
+        raise _rule_error(rule, "name at least one port, for example 443")
     try:
         rule.clean_fields(exclude=["tenant", "policy", "granted_by"])
     except ValidationError as error:
@@ -261,6 +262,11 @@ def _check(rule: EgressRule) -> None:
             f"rule {rule.order}: {text}" for texts in said.fields.values() for text in texts
         ]
         raise InvalidError(said.message, fields={"rules": complaints}) from error
+
+
+def _rule_error(rule: EgressRule, says: str) -> InvalidError:
+    complaint = f"rule {rule.order}: {says}"
+    return InvalidError(f"{complaint}.", fields={"rules": [complaint]})
 
 
 def _is_private(network: str | None) -> bool:
