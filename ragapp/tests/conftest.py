@@ -7,12 +7,13 @@ import pytest
 from proxyconfig.tests.targets.local_processes import EgressProcess
 from ragapp.domain.engine import Embedder
 from ragapp.services import serving
+from ragapp.tests.engines.conftest import model_folder
 from ragapp.tests.outside import Egress
 from tenants.errors import PermanentError
 from tenants.tests.broker import broker
 from tenants.tests.people import acme, ada, alice, bob, charlie, cluster, globex
 
-__all__ = ["acme", "ada", "alice", "bob", "broker", "charlie", "cluster", "globex"]
+__all__ = ["acme", "ada", "alice", "bob", "broker", "charlie", "cluster", "globex", "model_folder"]
 
 
 @pytest.fixture
@@ -31,3 +32,11 @@ def embedder() -> Embedder:
         return serving.embedder()
     except PermanentError as error:
         pytest.skip(error.message)
+
+
+@pytest.fixture
+def generator(settings, model_folder) -> Iterator[None]:
+    """A model of random weights: it says nothing of use, token by token."""
+    settings.GENERATOR = str(model_folder)
+    yield
+    serving.close()
