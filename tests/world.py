@@ -1,0 +1,106 @@
+"""One row in each table that a tenant owns, for tests that must hold for all of them."""
+
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.db import models
+
+from proxyconfig.tests.factories import (
+    ConnectionFactory,
+    EgressPolicyFactory,
+    EgressRuleFactory,
+    IngressPolicyFactory,
+    ListenerFactory,
+    PlacementFactory,
+    PlanFactory,
+    RevisionFactory,
+)
+from ragapp.models import Document, Run
+from ragapp.tests.factories import CorpusFactory, RunFactory, SourceFactory, indexed
+from tenants.models import (
+    ApiToken,
+    Namespace,
+    Operation,
+    SnatAddress,
+    Tenant,
+    User,
+    VirtualAddress,
+    platform_scope,
+)
+from tenants.tests.factories import (
+    ApiTokenFactory,
+    AuditEntryFactory,
+    MembershipFactory,
+    NamespaceFactory,
+    OperationFactory,
+    SegmentFactory,
+    SnatAddressFactory,
+    SubnetFactory,
+    VirtualAddressFactory,
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """A tenant that has one of everything; names are the same in each."""
+
+    tenant: Tenant
+    member_id: int
+    namespace: Namespace
+    virtual_address: VirtualAddress
+    snat_address: SnatAddress
+    token: ApiToken
+    key: str
+    operation: Operation
+    plan_id: int
+    document: Document
+    chunk_id: int
+    run: Run
+
+
+def world(tenant: Tenant, user: User) -> World:
+    """Fill every table for ``tenant``; ``user`` made its token."""
+    segment = SegmentFactory(tenant=tenant, name="front")
+    SubnetFactory(segment=segment)
+    namespace = NamespaceFactory(tenant=tenant)
+    address = VirtualAddressFactory(tenant=tenant)
+    listener = ListenerFactory(tenant=tenant, virtual_address=address)
+    IngressPolicyFactory(tenant=tenant, name="web", listener=listener, namespace=namespace)
+    EgressRuleFactory(policy=EgressPolicyFactory(tenant=tenant, name="out"), order=1)
+    PlacementFactory(tenant=tenant)
+    RevisionFactory(plan__tenant=tenant, generation=1)
+    ConnectionFactory(tenant=tenant)
+    corpus = CorpusFactory(tenant=tenant, name="docs")
+    SourceFactory(corpus=corpus)
+    document = indexed(corpus, ["A SNAT pool is a set of addresses."])
+    AuditEntryFactory(tenant=tenant)
+    key = f"slc_{tenant.slug}"
+    return World(
+        tenant=tenant,
+        member_id=MembershipFactory(tenant=tenant, role="devops").pk,
+        namespace=namespace,
+        virtual_address=address,
+        snat_address=SnatAddressFactory(tenant=tenant),
+        token=ApiTokenFactory(tenant=tenant, user=user, key=key),
+        key=key,
+        operation=OperationFactory(tenant=tenant),
+        plan_id=PlanFactory(tenant=tenant).pk,
+        document=document,
+        chunk_id=_chunk_id(document),
+        run=RunFactory(tenant=tenant, corpus=corpus),
+    )
+
+
+def tenant_tables() -> dict[str, type[models.Model]]:
+    """The models whose rows have a tenant, by table; found in the registry."""
+    return {
+        model._meta.db_table: model
+        for model in apps.get_models()
+        if any(field.attname == "tenant_id" for field in model._meta.local_concrete_fields)
+    }
+
+
+def _chunk_id(document: Document) -> int:
+    chunk = apps.get_model("ragapp", "Chunk")
+    with platform_scope("test"):
+        return chunk.objects.get(tenant_id=document.tenant_id, document_id=document.pk).id
