@@ -45,9 +45,10 @@ class _Clients:
     def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._serve_one(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, writer))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        writer.close()  # Also when it was cancelled before its first step.
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("A client ended in an unforeseen way", exc_info=task.exception())

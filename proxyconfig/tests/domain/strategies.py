@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from proxyconfig.domain.intent import (
@@ -30,6 +31,11 @@ from proxyconfig.domain.intent import (
     Transport,
     VlanLink,
     VxlanLink,
+)
+
+# A whole intent takes milliseconds to draw and to write; 25 of them find what 100 find.
+WHOLE_INTENTS = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)

@@ -21,7 +21,7 @@ from proxyconfig.domain.intent import Intent, Mode
 from proxyconfig.domain.manifest import from_yaml, to_yaml
 from proxyconfig.domain.plan import diff
 from proxyconfig.domain.validation import validate
-from proxyconfig.tests.domain.strategies import intents, shuffled
+from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents, shuffled
 
 CASES = sorted((Path(__file__).parent / "cases" / "local").iterdir())
 ENVIRONMENT = LocalEnvironment(ingress_socket="/run/ingress.sock", credential_sha256="ab" * 32)
@@ -55,6 +55,7 @@ def test_golden(case, golden):
     golden(case / "resources.json", text + "\n")
 
 
+@WHOLE_INTENTS
 @given(data=st.data(), intent=intents())
 def test_equal_wishes_compile_to_equal_bytes(data, intent):
     other = data.draw(shuffled(intent))
@@ -62,6 +63,7 @@ def test_equal_wishes_compile_to_equal_bytes(data, intent):
     assert compile(intent, environment=ENVIRONMENT) == compile(other, environment=ENVIRONMENT)
 
 
+@WHOLE_INTENTS
 @given(intent=intents())
 def test_compiled_resources_are_distinct_and_planning_them_again_is_nothing(intent):
     resources = compile(intent, environment=ENVIRONMENT)
@@ -69,6 +71,7 @@ def test_compiled_resources_are_distinct_and_planning_them_again_is_nothing(inte
     assert diff(resources, resources).is_empty
 
 
+@WHOLE_INTENTS
 @given(intent=intents())
 def test_no_server_without_an_enforced_policy(intent):
     staged = tuple(replace(policy, mode=Mode.STAGED) for policy in intent.ingress_policies)

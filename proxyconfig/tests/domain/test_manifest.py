@@ -14,7 +14,7 @@ from proxyconfig.domain.manifest import (
     to_mapping,
     to_yaml,
 )
-from proxyconfig.tests.domain.strategies import intents
+from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
 from tenants.errors import InvalidError
 
 CANONICAL = """\
@@ -73,6 +73,7 @@ def test_canonical_yaml_is_reproduced_exactly():
     assert to_yaml(from_yaml(CANONICAL)) == CANONICAL
 
 
+@WHOLE_INTENTS
 @given(intent=intents())
 def test_yaml_and_json_give_the_intent_back(intent):
     assert from_yaml(to_yaml(intent)) == canonical(intent)
@@ -80,6 +81,7 @@ def test_yaml_and_json_give_the_intent_back(intent):
     assert from_mapping(to_mapping(intent)) == canonical(intent)
 
 
+@WHOLE_INTENTS
 @given(intent=intents())
 def test_dumping_what_was_loaded_changes_nothing(intent):
     text = to_yaml(intent)

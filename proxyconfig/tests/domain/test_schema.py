@@ -6,7 +6,7 @@ from hypothesis import given
 
 from proxyconfig.domain.manifest import from_mapping, to_mapping
 from proxyconfig.domain.schema import manifest_schema
-from proxyconfig.tests.domain.strategies import intents
+from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
 from tenants.errors import InvalidError
 
 VALIDATOR = jsonschema.Draft202012Validator(manifest_schema())
@@ -16,6 +16,7 @@ def test_schema_is_itself_valid():
     jsonschema.Draft202012Validator.check_schema(manifest_schema())
 
 
+@WHOLE_INTENTS
 @given(intent=intents())
 def test_both_forms_of_a_manifest_fit_the_schema(intent):
     VALIDATOR.validate(to_mapping(intent))

@@ -28,7 +28,7 @@ from proxyconfig.domain.intent import (
     VxlanLink,
 )
 from proxyconfig.domain.validation import blocking, validate
-from proxyconfig.tests.domain.strategies import intents
+from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
 
 WEB = (PortRange.single(443),)
 BACKEND = Backend(namespace="acme-prod", service="rag", port=8080)
@@ -66,6 +66,7 @@ def test_a_sound_intent_has_no_complaints():
     assert validate(BASE) == []
 
 
+@WHOLE_INTENTS
 @given(intent=intents())
 def test_generated_intents_are_sound(intent):
     assert blocking(validate(intent)) == []

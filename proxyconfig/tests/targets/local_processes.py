@@ -71,7 +71,7 @@ class EgressProcess:
         self.folder = socket_folder()
         self.ledger = Ledger()
         self.address = ("", 0)
-        self.admin_socket = str(self.folder / "egress.sock")
+        self.admin_socket = str(config.get("admin_socket", self.folder / "egress.sock"))
         self._config = EgressConfig(
             **{"host": "127.0.0.1", "port": 0, "admin_socket": self.admin_socket} | config
         )
