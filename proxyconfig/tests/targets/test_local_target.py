@@ -291,7 +291,7 @@ def test_changes_of_one_tenant_drop_no_connection_of_another(target, caddy, port
 
 
 def test_revoking_closes_the_door_and_running_answers_end_by_themselves(target, caddy, portal):
-    """Caddy has no way to cut a running answer of one server; docs/reference/local-proxy.md says so."""
+    """Caddy cannot cut the running answers of one server; docs/reference/local-proxy.md says so."""
     intent = tenant_intent("acme", ACME)
     program(target, caddy, intent)
     kept = HTTPConnection(ACME, 8080, timeout=PATIENCE_SECONDS)
