@@ -264,8 +264,8 @@ class ConditionSerializer(serializers.Serializer[dict[str, Any]]):
     status = serializers.ChoiceField(choices=["True", "False", "Unknown"])
     reason = serializers.CharField()
     message = serializers.CharField()
-    observed_generation = serializers.IntegerField()
-    last_transition_time = serializers.CharField()
+    observed_generation = serializers.IntegerField(source="observedGeneration")
+    last_transition_time = serializers.CharField(source="lastTransitionTime")
 
 
 class PlacementSerializer(serializers.ModelSerializer[Placement]):
