@@ -58,7 +58,9 @@ class Index:
     """Pages ranked by BM25; title and headings count several times."""
 
     def __init__(self, root: Path) -> None:
-        self._pages = list(pages.read(root).values())
+        # A table of contents has every word and answers nothing.
+        found = (page for page in pages.read(root).values() if not page.path.endswith("index.html"))
+        self._pages = list(found)
         self._counts = [Counter(_weighted(page)) for page in self._pages]
         self._lengths = [counts.total() for counts in self._counts]
         self._mean = sum(self._lengths) / max(len(self._lengths), 1) or 1.0
