@@ -40,7 +40,7 @@ def _problem(request: HttpRequest, status: int, code: str, detail: str) -> JsonR
     )
 
 
-def _runs(handlers: dict[str, str], **options: Any) -> Any:  # Any: DRF's stubs keep these private.
+def _runs(handlers: dict[str, Any], **options: Any) -> Any:  # Any: DRF's stubs keep these private.
     return RunViewSet.as_view(handlers, authentication_classes=_TOKENS, **options)
 
 

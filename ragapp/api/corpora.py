@@ -104,7 +104,7 @@ class ChunkViewSet(TenantViewSet[Chunk]):
         return Chunk.objects.defer("embedding")
 
     @extend_schema(responses={200: ChunkSerializer})
-    def retrieve(self, request: Request, tenant: str, id: int) -> Response:  # noqa: A002 - the field
+    def retrieve(self, request: Request, tenant: str, id: int) -> Response:
         """One passage."""
         chunk = self.get_object()
         url = Document.objects.values_list("url", flat=True).get(pk=chunk.document_id)

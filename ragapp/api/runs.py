@@ -1,6 +1,5 @@
 """Questions and their answers: under the REST API, and at a tenant's own virtual address."""
 
-from collections.abc import AsyncIterator
 from typing import cast
 
 from django.db.models import QuerySet

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from ragapp.domain.fuse import DENSE_WEIGHT
-from ragapp.models import Chunk, Corpus, Document, Run
+from ragapp.models import Chunk, Corpus, Document, Run, Source
 from ragapp.services.runs import MOST_CHARACTERS
 from tenants.api.strict import StrictSerializer
 
@@ -32,7 +32,7 @@ class CorpusSerializer(serializers.ModelSerializer[Corpus]):
 class CorpusDetailSerializer(CorpusSerializer):
     """A corpus with its sources."""
 
-    urls = serializers.SlugRelatedField(
+    urls: "serializers.SlugRelatedField[Source]" = serializers.SlugRelatedField(
         source="sources", slug_field="url", many=True, read_only=True
     )
 
@@ -111,7 +111,8 @@ class CitationSerializer(serializers.Serializer[Any]):  # Any: stored as JSON in
 
     number = serializers.IntegerField()
     is_cited = serializers.BooleanField()
-    source = serializers.ChoiceField(choices=["local", "web"])
+    # The name of an attribute of DRF's fields too, which its metaclass keeps apart.
+    source = serializers.ChoiceField(choices=["local", "web"])  # type: ignore[assignment]
     title = serializers.CharField()
     section = serializers.ListField(child=serializers.CharField())
     page = serializers.IntegerField(allow_null=True)

@@ -1,4 +1,4 @@
-"""One way out: every URL that training or the agent reads is fetched here, through the egress proxy.
+"""One way out: each URL that training or the agent reads is fetched through the egress proxy.
 
 The proxy decides what may be reached and from which address; nothing here connects to anything
 else. A refusal or a failure is a value, not an exception: the document's error, or the agent's

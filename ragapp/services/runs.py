@@ -1,8 +1,9 @@
 """Runs: a question is asked, a worker answers it, and whatever happens it comes to an end.
 
-``ask`` makes the row and wakes the engine worker; ``answer`` claims it, drives the agent and writes
-the end. A worker that dies is noticed by its missing heartbeat: the sweep queues the run again, once,
-and then fails it in words. No transaction is open while a model or the network is waited for.
+``ask`` makes the row and wakes the engine worker; ``answer`` claims it, drives the agent and
+writes the end. A worker that dies is noticed by its missing heartbeat: the sweep queues the run
+again, once, and then fails it in words. No transaction is open while a model or the network is
+waited for.
 """
 
 import secrets
@@ -233,9 +234,7 @@ def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
 
 def _tools(run: Run) -> RunTools:
     with tenant_scope(run.tenant_id):
-        corpora = (
-            Corpus.objects.filter(pk=run.corpus_id) if run.corpus_id else Corpus.objects.all()
-        )
+        corpora = Corpus.objects.filter(pk=run.corpus_id) if run.corpus_id else Corpus.objects.all()
         corpus_ids = tuple(corpora.order_by("pk").values_list("pk", flat=True))
         endpoint = egress_endpoint(run.tenant)
     way = WayOut(run.tenant.slug, run.trace_id, endpoint)

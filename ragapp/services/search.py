@@ -1,4 +1,4 @@
-"""Hybrid retrieval inside one tenant's partition: dense and BM25 candidates, both scores, one order.
+"""Hybrid retrieval inside one tenant's partition: dense and BM25, both scores, one order.
 
 One statement ranks: each leg's best hundred are united, and both scores are computed for the whole
 union. ``ragapp.domain.fuse`` orders it, and a second statement reads the few winners' texts; to
@@ -116,9 +116,7 @@ def look_up(tenant_id: int, corpus_ids: Sequence[int], question: str) -> Lexicon
         chunks = sum(Corpus.objects.filter(pk__in=corpus_ids).values_list("chunk_count", flat=True))
         if not chunks:
             return Lexicon(0, {})
-        statement = _LOOK_UP.format(
-            terms=terms(_text(question)), **_names(tenant_id, corpus_ids)
-        )
+        statement = _LOOK_UP.format(terms=terms(_text(question)), **_names(tenant_id, corpus_ids))
         return Lexicon(chunks, dict(_rows(statement)))
 
 
@@ -152,9 +150,7 @@ def _passage(hit: Fused, row: tuple[Any, ...]) -> Passage:  # Any: a database ro
 
 def _weight(corpus_ids: Sequence[int]) -> float:
     """The corpora's own dense weight; their mean where several are searched."""
-    weights = list(
-        Corpus.objects.filter(pk__in=corpus_ids).values_list("dense_weight", flat=True)
-    )
+    weights = list(Corpus.objects.filter(pk__in=corpus_ids).values_list("dense_weight", flat=True))
     return sum(weights) / len(weights) if weights else DENSE_WEIGHT
 
 

@@ -1,8 +1,8 @@
 """The models of this process: one generator and one embedder, each loaded once, at first use.
 
-Only the ``engine`` worker (threads) ever asks for the generator, and warms it up when it starts. The
-``ingest`` worker asks for the embedder inside its forked child: a model that was loaded before the
-fork would be broken in it.
+Only the ``engine`` worker (threads) ever asks for the generator, and warms it up when it starts.
+The ``ingest`` worker asks for the embedder inside its forked child: a model that was loaded before
+the fork would be broken in it.
 """
 
 import importlib.util

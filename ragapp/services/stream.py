@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -157,7 +157,9 @@ async def frames(tenant_id: int, trace_id: str, last_id: str) -> AsyncIterator[b
             yield event.frame() if event else b": still here\n\n"
 
 
-async def read(tenant_id: int, trace_id: str, last_id: str = "") -> AsyncIterator[Event | None]:
+async def read(
+    tenant_id: int, trace_id: str, last_id: str = ""
+) -> AsyncGenerator[Event | None, None]:
     """The run's events after ``last_id``, live, until its end; None where a second was silent.
 
     The caller has checked that its reader may see this run. No transaction and no database
@@ -202,7 +204,8 @@ class _Reader:
     async def more(self) -> list[Event]:
         """What came next; from the row where the stream is silent, gone or has a gap."""
         try:
-            got = await self._redis.xread(
+            # Any: the client's types name the answers of every protocol version at once.
+            got: Any = await self._redis.xread(
                 {key(self._trace_id): self._cursor}, block=PATIENCE_MS, count=500
             )
         except redis.RedisError:

@@ -17,8 +17,8 @@ from django.utils import timezone
 from proxyconfig.facade import EgressEndpoint, egress_endpoint
 from ragapp.domain import document as extracted
 from ragapp.domain.chunk import Chunk, Sizes, split
-from ragapp.domain.engine import Embedder, Vectors
 from ragapp.domain.ends import blocked_text
+from ragapp.domain.engine import Vectors
 from ragapp.domain.steps import Failed, Refused
 from ragapp.extract import ExtractionError, extract
 from ragapp.extract import Limits as ExtractionLimits
@@ -113,7 +113,7 @@ class _Training:
     def run(self) -> None:
         """Every source in turn, then the end."""
         with tenant_scope(self._tenant_id):
-            corpus = Corpus.objects.filter(pk=self._operation.target_id).first()
+            corpus = Corpus.objects.filter(pk=self._operation.target_id or 0).first()
             make_partition(self._tenant_id)
             endpoint = egress_endpoint(self._tenant)
         if corpus is None:

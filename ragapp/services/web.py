@@ -66,9 +66,7 @@ def page(url: str, *, way: WayOut) -> WebPage | Refused | Failed:
 def rank(query: str, pages: Sequence[WebPage], limit: int, *, embedder: Embedder) -> list[Passage]:
     """The best passages of the pages, best first: the same two scores as in the corpora, fused."""
     sizes = Sizes(limit=embedder.max_tokens)
-    found = [
-        (page, chunk) for page in pages for chunk in split(page.document, embedder, sizes)
-    ]
+    found = [(page, chunk) for page in pages for chunk in split(page.document, embedder, sizes)]
     if not found:
         return []
     lexical = bm25(query, [chunk.indexed_text for _, chunk in found])

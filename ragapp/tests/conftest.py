@@ -27,7 +27,7 @@ def egress(settings) -> Iterator[Egress]:
 
 @pytest.fixture(scope="session")
 def embedder() -> Embedder:
-    """The real embedding model, which comes as a wheel; tests that use it carry the mark ``model``."""
+    """The real embedding model, which comes as a wheel; its tests carry the mark ``model``."""
     try:
         return serving.embedder()
     except PermanentError as error:

@@ -1,4 +1,4 @@
-"""The world outside for tests: the real egress proxy with the tenants' own credentials, and sites."""
+"""The world outside for tests: the real egress proxy with the tenants' credentials, and sites."""
 
 import hashlib
 from collections.abc import Callable, Iterator

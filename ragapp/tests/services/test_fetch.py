@@ -103,7 +103,9 @@ def test_redirects_end(egress):
     assert "redirects more than 5 times" in reply.message
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.30.9.1/", "http://a@127.30.9.1/"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.30.9.1/", "http://a@127.30.9.1/"]
+)
 def test_redirect_to_something_else_is_refused_here(egress, target):
     egress.allow(ACME)
 

@@ -27,7 +27,11 @@ TEXT = "A SNAT pool holds the source addresses that a tenant goes out with."
 def asked(person, **options) -> Run:
     with person.acting() as actor:
         return ask(
-            person.tenant, options.pop("question", QUESTION), actor=actor, channel=Channel.API, **options
+            person.tenant,
+            options.pop("question", QUESTION),
+            actor=actor,
+            channel=Channel.API,
+            **options,
         )
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ragapp.models import Chunk, Posting
 from ragapp.services import corpora, index
-from ragapp.services.search import ranked
 from ragapp.services.search import look_up as look_up_terms
+from ragapp.services.search import ranked
 from ragapp.tests.factories import CorpusFactory, indexed, unit
 from tenants.models import tenant_scope
 
@@ -42,7 +42,9 @@ def bm25(query, texts):
     def weight(term, count):
         df = sum(term in other for other in counts)
         idf = math.log(1 + (len(texts) - df + 0.5) / (df + 0.5))
-        return idf * count[term] * 2.2 / (count[term] + 1.2 * (0.25 + 0.75 * count.total() / average))
+        return (
+            idf * count[term] * 2.2 / (count[term] + 1.2 * (0.25 + 0.75 * count.total() / average))
+        )
 
     return [sum(weight(term, count) for term in set(query.split())) for count in counts]
 
@@ -154,7 +156,9 @@ def test_identifiers_and_their_parts_are_found(acme, text, query):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("query", ["", "the of and", "%s %% {}", "a\0b", "'; DROP TABLE x; --", "🦉"])
+@pytest.mark.parametrize(
+    "query", ["", "the of and", "%s %% {}", "a\0b", "'; DROP TABLE x; --", "🦉"]
+)
 def test_odd_questions_are_only_questions(acme, query):
     corpus = CorpusFactory(tenant=acme)
     indexed(corpus, ["alpha"])

@@ -245,7 +245,9 @@ def test_run_that_was_deleted_ends_its_stream(run):
     assert follow(run).end == {"state": "Deleted"}
 
 
-@pytest.mark.parametrize("last_id", ["0-0", "a-b-c", "1-2-3-4", "1-2-3\n", "-1-2-3", "9999999999-0-0"])
+@pytest.mark.parametrize(
+    "last_id", ["0-0", "a-b-c", "1-2-3-4", "1-2-3\n", "-1-2-3", "9999999999-0-0"]
+)
 def test_id_that_is_none_of_the_stream_is_refused(run, last_id):
     with pytest.raises(InvalidError, match="Last-Event-ID"):
         Place.parse(last_id)

@@ -234,7 +234,9 @@ def test_vectors_of_unchanged_passages_are_found_by_their_hash(corpus, alice):
 
     with tenant_scope(corpus.tenant_id):
         stored = index.vector_by_hash(documents(corpus)["snat"])
-        hashes = set(Chunk.objects.filter(title="SNAT pools").values_list("content_hash", flat=True))
+        hashes = set(
+            Chunk.objects.filter(title="SNAT pools").values_list("content_hash", flat=True)
+        )
 
     assert set(stored) == hashes
 

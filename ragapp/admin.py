@@ -1,0 +1,49 @@
+"""Django's admin for operators: what was read and asked, to look at.
+
+Chunks and postings have composite keys, which Django's admin cannot show; a document's page in the
+portal lists its passages.
+"""
+
+from django.contrib import admin
+
+from ragapp.models import Corpus, Document, Run, Source
+from tenants.admin import ReadOnlyAdmin
+
+
+@admin.register(Corpus)
+class CorpusAdmin(ReadOnlyAdmin[Corpus]):
+    """Corpora; trained in the portal or by REST."""
+
+    list_display = ["name", "tenant", "document_count", "chunk_count", "embedder", "trained_at"]
+    list_select_related = ["tenant"]
+    search_fields = ["name"]
+
+
+@admin.register(Source)
+class SourceAdmin(ReadOnlyAdmin[Source]):
+    """Where documents come from."""
+
+    list_display = ["url", "corpus", "tenant"]
+    list_select_related = ["corpus", "tenant"]
+    search_fields = ["url"]
+
+
+@admin.register(Document)
+class DocumentAdmin(ReadOnlyAdmin[Document]):
+    """Documents, with their errors."""
+
+    list_display = ["url", "corpus", "tenant", "state", "chunk_count", "fetched_at"]
+    list_filter = ["state"]
+    list_select_related = ["corpus", "tenant"]
+    search_fields = ["url", "title"]
+    exclude = ["text"]
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin[Run]):
+    """Runs; the portal's trace page shows each whole."""
+
+    list_display = ["trace_id", "tenant", "channel", "state", "end", "created_at"]
+    list_filter = ["state", "end", "channel"]
+    list_select_related = ["tenant"]
+    search_fields = ["trace_id", "question"]
