@@ -5,8 +5,10 @@ from django.db import DatabaseError, connection
 from psycopg import sql
 
 from portal.checks import check_database
+from proxyconfig.tests.factories import EgressPolicyFactory
 from tenants.models import Segment, platform_scope, tenant_scope
 from tenants.models.scoped import ScopeError
+from tenants.tests.factories import VirtualAddressFactory
 from tenants.tests.people import acme, alice, charlie, cluster, globex
 from tests.world import World, tenant_tables, world
 
@@ -162,6 +164,9 @@ def test_every_reference_between_tenant_rows_stays_inside_one_tenant(db):
 
 def test_reference_to_another_tenants_row_is_refused(both):
     mine, theirs = both
+    # Newest rows that nothing refers to yet, so that no unique key refuses first.
+    VirtualAddressFactory(tenant=mine.tenant)
+    EgressPolicyFactory(tenant=mine.tenant)
     refusals = {}
 
     for table, column, target in rows(GUARDED):
