@@ -1,0 +1,150 @@
+"""Corpora, documents and passages by REST, for Alice, Bob and Charlie."""
+
+import pytest
+from django.test import Client
+
+from ragapp.models import Chunk, Corpus
+from ragapp.services import search
+from ragapp.services.index import as_text
+from ragapp.tests.factories import CorpusFactory, DocumentFactory, indexed, unit
+from tenants.models import tenant_scope
+
+pytestmark = pytest.mark.django_db
+
+BASE = "/api/v1/tenants/acme"
+BODY = {"name": "handbook", "urls": ["http://docs.example/a", "http://docs.example/b"]}
+
+
+def post(person, path, body):
+    return person.client.post(f"{BASE}/{path}", body, content_type="application/json")
+
+
+def test_corpus_is_made_read_changed_and_deleted(alice):
+    made = post(alice, "corpora", BODY)
+    assert (made.status_code, made["Location"]) == (201, f"{BASE}/corpora/handbook")
+
+    changed = alice.client.put(
+        made["Location"],
+        {**BODY, "dense_weight": 0.4, "urls": ["http://docs.example/c"]},
+        content_type="application/json",
+    )
+    read = alice.client.get(made["Location"]).json()
+    assert changed.json() == read
+    assert (read["dense_weight"], read["urls"]) == (0.4, ["http://docs.example/c"])
+
+    assert alice.client.delete(made["Location"]).status_code == 204
+    assert alice.client.get(f"{BASE}/corpora").json()["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"name": "Not A Label", "urls": []}, "/name"),
+        ({"name": "ok", "urls": ["file:///etc/passwd"]}, "/urls"),
+        ({"name": "ok", "urls": ["nonsense"]}, "/urls"),
+        ({"name": "ok", "dense_weight": 2}, "/dense_weight"),
+        ({"name": "ok", "url": "http://a.example/"}, "/url"),
+    ],
+)
+def test_what_cannot_be_taken_is_named(alice, body, pointer):
+    answer = post(alice, "corpora", body)
+
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_name_is_taken_once(alice):
+    post(alice, "corpora", BODY)
+
+    assert post(alice, "corpora", BODY).status_code == 409
+
+
+def test_training_is_an_operation(alice, broker):
+    post(alice, "corpora", BODY)
+
+    with broker.taking() as sent:
+        answer = post(alice, "corpora/handbook/train", {})
+
+    operation = answer.json()
+    assert (answer.status_code, operation["state"]) == (202, "Queued")
+    assert answer["Location"] == f"{BASE}/operations/{operation['id']}"
+    assert sent == [("ragapp.train_corpus", operation["id"])]
+
+
+def test_reader_looks_and_changes_nothing(alice, bob):
+    post(alice, "corpora", BODY)
+
+    assert bob.client.get(f"{BASE}/corpora/handbook").status_code == 200
+    assert post(bob, "corpora", {**BODY, "name": "mine"}).status_code == 403
+    assert post(bob, "corpora/handbook/train", {}).status_code == 403
+    assert bob.client.delete(f"{BASE}/corpora/handbook").status_code == 403
+
+
+PATHS = ["corpora", "corpora/handbook", "documents", "documents/{document}", "chunks/{chunk}"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_stranger_learns_nothing(alice, charlie, path):
+    wanted = path.format(**_made(alice))
+
+    assert charlie.client.get(f"{BASE}/{wanted}").status_code == 404
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nobody_is_asked_for_a_token(alice, path):
+    wanted = path.format(**_made(alice))
+
+    assert Client().get(f"{BASE}/{wanted}").status_code == 401
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if "/" in path])
+def test_row_is_not_found_under_another_tenant(alice, charlie, path):
+    wanted = path.format(**_made(alice))
+
+    assert charlie.client.get(f"/api/v1/tenants/globex/{wanted}").status_code == 404
+
+
+def _made(alice) -> dict[str, int]:
+    """Something of acme's that could leak."""
+    corpus = CorpusFactory(tenant=alice.tenant, name="handbook")
+    document = indexed(corpus, ["alpha"])
+    with tenant_scope(corpus.tenant_id):
+        return {"document": document.pk, "chunk": Chunk.objects.get().id}
+
+
+def test_passage_opens_at_its_place(alice):
+    corpus = CorpusFactory(tenant=alice.tenant)
+    document = indexed(corpus, ["A SNAT pool."])
+    with tenant_scope(corpus.tenant_id):
+        chunk = Chunk.objects.get()
+
+    passage = alice.client.get(f"{BASE}/chunks/{chunk.id}").json()
+
+    assert (passage["text"], passage["url"]) == ("A SNAT pool.", document.url)
+    assert (passage["char_start"], passage["char_end"]) == (0, 12)
+
+
+def test_deleted_document_cannot_be_retrieved_or_opened(alice):
+    corpus = CorpusFactory(tenant=alice.tenant)
+    document = indexed(corpus, ["A SNAT pool."])
+    with tenant_scope(corpus.tenant_id):
+        chunk = Chunk.objects.get()
+
+    answer = alice.client.delete(f"{BASE}/documents/{document.pk}")
+
+    assert answer.status_code == 204
+    assert alice.client.get(f"{BASE}/chunks/{chunk.id}").status_code == 404
+    assert alice.client.get(f"{BASE}/documents").json()["results"] == []
+    with tenant_scope(corpus.tenant_id):
+        found = search.ranked(corpus.tenant_id, [corpus.pk], "pool", as_text(unit(0)), k=5)
+        assert (found, Corpus.objects.get().chunk_count) == ([], 0)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_query_count_of_documents_does_not_grow(alice, rows, django_assert_num_queries):
+    corpus = CorpusFactory(tenant=alice.tenant)
+    DocumentFactory.create_batch(rows, corpus=corpus)
+    with django_assert_num_queries(13):
+        answer = alice.client.get(f"{BASE}/documents?corpus={corpus.name}")
+
+    assert len(answer.json()["results"]) == rows
