@@ -173,8 +173,12 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 @register.filter
 def plain_value(value: object) -> str:
-    """A field's value in a diff: text as it is, the rest as JSON on one line."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A field's value in a diff: text as it is, an object one field a line, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {plain_value(part)}" for name, part in value.items())
+    return json.dumps(value, ensure_ascii=False)
 
 
 @register.filter

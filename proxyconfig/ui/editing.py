@@ -14,7 +14,6 @@ from django.urls import reverse
 from proxyconfig.models import Plan
 from proxyconfig.services import plans
 from proxyconfig.ui.forms import EgressForm, IngressForm, ReasonForm
-from proxyconfig.ui.progress import counts
 from tenants.access import TenantRequest, require
 from tenants.domain.roles import Action
 from tenants.errors import InvalidError, SluiceError
@@ -87,7 +86,6 @@ def review(
     context = {
         "change": change,
         "plan": plan,
-        "counts": counts(plan.entries),
         "form": form,
         "reason_form": reason,
     }

@@ -77,6 +77,9 @@ def run_list(request: TenantRequest) -> HttpResponse:
 def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
     """The trace of one run."""
     run = runs.visible_run(trace_id)
+    if request.htmx:
+        # The live part has ended: every part of the page has news.
+        return HttpResponse(headers={"HX-Refresh": "true"})
     ledger = reverse("proxyconfig:connection-list", args=[request.tenant.slug])
     context = {
         "run": run,
@@ -84,6 +87,7 @@ def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
         "connections": Traffic(facade.connections(run.trace_id)),
         "ledger_url": f"{ledger}?trace={run.trace_id}",
         **_answer_context(run),
+        "result_url": request.path,
     }
     return render(request, "ragapp/run_detail.html", context)
 

@@ -88,8 +88,8 @@ class Trace:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The timeline, in the order in which things began."""
-        return sorted(map(row, self.entries), key=lambda line: line.start_ms)
+        """The timeline, in the order of the trace."""
+        return [row(entry) for entry in self.entries]
 
     @property
     def total_ms(self) -> int:

@@ -1,0 +1,217 @@
+"""Every page: who may see it, that nothing in it is inline, and what it costs."""
+
+import re
+from collections.abc import Callable, Iterable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from portal.tests.conftest import Furnished
+from proxyconfig.tests.factories import (
+    ConnectionFactory,
+    EgressPolicyFactory,
+    EgressRuleFactory,
+    IngressPolicyFactory,
+    PlacementFactory,
+    PlanFactory,
+    RevisionFactory,
+)
+from ragapp.tests.factories import CorpusFactory, RunFactory, indexed
+from tenants.tests.factories import (
+    ApiTokenFactory,
+    AuditEntryFactory,
+    ClusterFactory,
+    OperationFactory,
+    SegmentFactory,
+    SubnetFactory,
+)
+
+NAMESPACES = ("portal", "tenants", "proxyconfig", "ragapp")
+# What a page must never have: each would need a hole in the content security policy.
+INLINE = re.compile(
+    r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son[a-z]+=|javascript:", re.IGNORECASE
+)
+
+Arguments = Callable[[Furnished], list[object]]
+Statuses = dict[str, int]
+
+
+def none(furnished: Furnished) -> list[object]:
+    return []
+
+
+# Each page of a tenant that GET shows, with what its address names.
+PAGES: dict[str, Arguments] = {
+    "portal:tenant-overview": none,
+    "tenants:tenant-detail": none,
+    "tenants:operation-list": none,
+    "tenants:operation-detail": lambda rows: [rows.operation.pk],
+    "tenants:token-list": none,
+    "tenants:audit-list": none,
+    "proxyconfig:policy-list": none,
+    "proxyconfig:ingress-create": none,
+    "proxyconfig:ingress-edit": lambda rows: ["web"],
+    "proxyconfig:ingress-delete": lambda rows: ["web"],
+    "proxyconfig:egress-create": none,
+    "proxyconfig:egress-edit": lambda rows: ["docs"],
+    "proxyconfig:egress-delete": lambda rows: ["docs"],
+    "proxyconfig:plan-list": none,
+    "proxyconfig:plan-detail": lambda rows: [rows.plan.pk],
+    "proxyconfig:sync-detail": none,
+    "proxyconfig:connection-list": none,
+    "ragapp:corpus-list": none,
+    "ragapp:corpus-create": none,
+    "ragapp:corpus-detail": lambda rows: ["product"],
+    "ragapp:corpus-edit": lambda rows: ["product"],
+    "ragapp:document-detail": lambda rows: [rows.document.pk],
+    "ragapp:ask": none,
+    "ragapp:ask-run": lambda rows: [rows.run.trace_id],
+    "ragapp:run-list": none,
+    "ragapp:run-detail": lambda rows: [rows.run.trace_id],
+}
+# What only POST reaches, and who may not: a reader.
+ACTIONS: dict[str, Arguments] = {
+    "tenants:operation-cancel": lambda rows: [rows.operation.pk],
+    "tenants:token-revoke": lambda rows: [rows.token.pk],
+    "proxyconfig:plan-decide": lambda rows: [rows.plan.pk],
+    "proxyconfig:plan-cancel": lambda rows: [rows.plan.pk],
+    "ragapp:corpus-train": lambda rows: ["product"],
+    "ragapp:document-delete": lambda rows: [rows.document.pk],
+    "ragapp:run-cancel": lambda rows: [rows.run.trace_id],
+}
+# A rollback needs an older revision, and the stream is no page: they have tests of their own.
+ELSEWHERE = {"proxyconfig:plan-rollback", "ragapp:run-events", "portal:overview", "portal:theme"}
+# Lists, with how many queries each costs, whatever the number of its rows.
+LISTS = {
+    "portal:tenant-overview": 30,
+    "tenants:tenant-detail": 23,
+    "tenants:operation-list": 19,
+    "tenants:token-list": 19,
+    "tenants:audit-list": 19,
+    "proxyconfig:policy-list": 21,
+    "proxyconfig:plan-list": 19,
+    "proxyconfig:sync-detail": 18,
+    "proxyconfig:connection-list": 19,
+    "ragapp:corpus-list": 19,
+    "ragapp:run-list": 19,
+    "ragapp:ask": 20,
+}
+# Pages that a reader may not open, since they exist to change something.
+WRITERS_ONLY = {
+    name for name in PAGES if name.endswith(("-create", "-delete")) or name == "ragapp:corpus-edit"
+}
+
+
+def address(name: str, furnished: Furnished) -> str:
+    return reverse(name, args=["acme", *({**PAGES, **ACTIONS}[name](furnished))])
+
+
+def names_of(patterns: list[URLPattern | URLResolver], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            found |= names_of(pattern.url_patterns, f"{pattern.namespace}:")
+        elif pattern.name:
+            found.add(f"{prefix}{pattern.name}")
+    return found
+
+
+def test_no_page_is_left_out_of_the_matrix():
+    names = names_of(get_resolver().url_patterns)
+
+    ours = {name for name in names if name.partition(":")[0] in NAMESPACES and ":" in name}
+
+    assert ours == {*PAGES, *ACTIONS, *ELSEWHERE}
+
+
+def statuses(client: Client, method: str, names: Iterable[str], furnished: Furnished) -> Statuses:
+    return {name: getattr(client, method)(address(name, furnished)).status_code for name in names}
+
+
+def test_pages_are_shown_to_netops(furnished, alice):
+    assert statuses(alice.client, "get", PAGES, furnished) == dict.fromkeys(PAGES, 200)
+
+
+def test_pages_are_shown_to_a_platform_administrator(furnished, ada):
+    assert statuses(ada.client, "get", PAGES, furnished) == dict.fromkeys(PAGES, 200)
+
+
+def test_reader_reads_and_may_not_open_what_changes(furnished, bob):
+    expected = {name: 403 if name in WRITERS_ONLY else 200 for name in PAGES}
+
+    assert statuses(bob.client, "get", PAGES, furnished) == expected
+
+
+def test_pages_of_another_tenant_are_not_found(furnished, charlie):
+    assert statuses(charlie.client, "get", PAGES, furnished) == dict.fromkeys(PAGES, 404)
+
+
+def test_pages_ask_for_sign_in(furnished, client):
+    login = reverse("login")
+    for name in PAGES:
+        url = address(name, furnished)
+
+        assert client.get(url).headers["Location"] == f"{login}?next={url}"
+
+
+def test_actions_on_another_tenant_are_not_found(furnished, charlie):
+    assert statuses(charlie.client, "post", ACTIONS, furnished) == dict.fromkeys(ACTIONS, 404)
+
+
+def test_actions_are_refused_to_a_reader(furnished, bob):
+    names = set(ACTIONS) - {"ragapp:run-cancel"}  # Whoever may ask may stop.
+    # A token of somebody else is no more visible to a reader than one of another tenant.
+    expected = {name: 404 if name == "tenants:token-revoke" else 403 for name in names}
+
+    assert statuses(bob.client, "post", names, furnished) == expected
+
+
+def test_actions_need_post(furnished, alice):
+    assert statuses(alice.client, "get", ACTIONS, furnished) == dict.fromkeys(ACTIONS, 405)
+
+
+def test_missing_things_are_not_found_in_words(furnished, alice):
+    for name, arguments in PAGES.items():
+        missing = [0 if isinstance(given, int) else "0" * 32 for given in arguments(furnished)]
+        if not missing:
+            continue
+
+        response = alice.client.get(reverse(name, args=["acme", *missing]))
+
+        assert response.status_code == 404
+        assert response.headers["X-Trace-Id"] in response.text
+
+
+def test_nothing_is_inline_so_the_content_security_policy_stays_strict(furnished, alice):
+    for name in PAGES:
+        response = alice.client.get(address(name, furnished))
+
+        assert INLINE.findall(response.text) == []
+        assert "unsafe" not in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_lists_cost_the_same_however_many_rows(rows, alice, cluster):
+    acme = alice.tenant
+    for number in range(rows):
+        SubnetFactory(segment=SegmentFactory(tenant=acme, cluster=cluster))
+        OperationFactory(tenant=acme)
+        ApiTokenFactory(tenant=acme, user=alice.user, key=f"slc_{number}")
+        AuditEntryFactory(tenant=acme)
+        RunFactory(tenant=acme)
+        indexed(CorpusFactory(tenant=acme), ["A SNAT pool is a set of addresses."])
+        ConnectionFactory(tenant=acme)
+        EgressRuleFactory(policy=EgressPolicyFactory(tenant=acme))
+        IngressPolicyFactory(tenant=acme)
+        RevisionFactory(plan=PlanFactory(tenant=acme))
+        PlacementFactory(tenant=acme, cluster=ClusterFactory(name=f"cluster-{number}"))
+    counts = {}
+    for name in LISTS:
+        with CaptureQueriesContext(connection) as queries:
+            alice.client.get(reverse(name, args=["acme"]))
+        counts[name] = len(queries)
+
+    assert counts == LISTS
