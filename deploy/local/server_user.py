@@ -63,6 +63,8 @@ def _ways() -> Iterator[tuple[str, ...]]:
         yield (
             *(setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
             *(f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"),
+            # access(2), with which PostgreSQL looks for its own programs, drops capabilities else.
+            "--securebits=+no_setuid_fixup",
             # The change of user clears what the tether before it asked for.
             *("--pdeathsig", _DEATH_SIGNAL.name.removeprefix("SIG")),
         )

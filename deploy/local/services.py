@@ -67,6 +67,8 @@ class Plan:
         role_url = database.url_for_role
         decided = {
             leftovers.STACK_VARIABLE: self.stack,
+            # A test run has its own, which is not what it starts.
+            "DJANGO_SETTINGS_MODULE": "portal.settings",
             "SLUICE_VAR": str(self.layout.var),
             "SLUICE_RUN_DIR": str(self.layout.run),
             "DATABASE_URL": role_url(
