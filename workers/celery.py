@@ -3,7 +3,6 @@
 Tasks carry ids only. A message is a hint: the guarantee is a sweep that reads the database.
 """
 
-import logging
 import os
 
 from celery import Celery
@@ -15,9 +14,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 app = Celery("sluice", task_cls="workers.base:SluiceTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = BEAT
-# ``SluiceTask`` logs how a task ended; Celery would say it again, each second for each sweep.
-logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)
-logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 app.autodiscover_tasks(["workers.tasks"], related_name="proxyconfig")
 app.autodiscover_tasks(["workers.tasks"], related_name="ragapp")
 app.autodiscover_tasks(["workers.tasks"], related_name="tenants")

@@ -1,0 +1,92 @@
+"""What the other apps get to see."""
+
+import base64
+
+import pytest
+from django.utils import timezone
+
+from proxyconfig import facade
+from proxyconfig.tests.factories import (
+    ConnectionFactory,
+    EgressPolicyFactory,
+    IngressPolicyFactory,
+    PlacementFactory,
+    PlanFactory,
+)
+from tenants.domain.states import ChangeState, Direction, Health, SyncState, Verdict
+from tenants.tests.factories import ClusterFactory
+
+
+def test_endpoint_carries_the_tenants_own_credential(acme, globex, settings):
+    settings.EGRESS_ADDRESS = "127.0.0.1:3128"
+
+    endpoint = facade.egress_endpoint(acme)
+
+    assert endpoint.proxy_url == "http://127.0.0.1:3128"
+    scheme, _, credential = endpoint.headers["Proxy-Authorization"].partition(" ")
+    user, _, password = base64.b64decode(credential).decode().partition(":")
+    assert (scheme, user, len(password)) == ("Basic", "acme", 64)
+    assert endpoint.headers != facade.egress_endpoint(globex).headers
+    assert password not in repr(endpoint)
+
+
+def test_credential_follows_the_secret_key(acme, settings):
+    before = facade.egress_endpoint(acme).headers
+
+    settings.SECRET_KEY = "another"
+
+    assert facade.egress_endpoint(acme).headers != before
+
+
+def test_connections_of_a_trace_come_in_order_and_only_the_tenants(alice, charlie):
+    first = ConnectionFactory(tenant=alice.tenant, trace_id="b" * 32, rule_id="one")
+    ConnectionFactory(tenant=alice.tenant, trace_id="b" * 32, rule_id="two")
+    ConnectionFactory(tenant=alice.tenant)
+    ConnectionFactory(tenant=charlie.tenant, trace_id="b" * 32)
+
+    with alice.acting():
+        found = facade.connections("b" * 32)
+
+    assert [connection.rule_id for connection in found] == ["one", "two"]
+    assert found[0].proxy_id == first.proxy_id.hex
+
+
+def test_summary_of_a_new_tenant_is_all_zero(alice):
+    with alice.acting():
+        summary = facade.summary(alice.tenant)
+
+    assert (summary.sync_state, summary.health) == (SyncState.UNKNOWN, Health.MISSING)
+    assert (summary.ingress_count, summary.egress_count, summary.waiting_plans) == (0, 0, 0)
+    assert (summary.allowed, summary.denied, summary.drifted_at) == (0, 0, None)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_summary_tells_the_worst_and_counts(alice, rows, django_assert_num_queries):
+    tenant = alice.tenant
+    healthy = {"sync_state": SyncState.IN_SYNC.value, "health": Health.HEALTHY.value}
+    PlacementFactory(tenant=tenant, **healthy)
+    PlacementFactory(
+        tenant=tenant,
+        cluster=ClusterFactory(name="second"),
+        sync_state=SyncState.DRIFTED.value,
+        health=Health.DEGRADED.value,
+        drifted_at=timezone.now(),
+        drift_message="something",
+    )
+    for number in range(rows):
+        IngressPolicyFactory(tenant=tenant, listener__port=9000 + number)
+        EgressPolicyFactory(tenant=tenant)
+        PlanFactory(tenant=tenant)
+        ConnectionFactory(tenant=tenant)
+        ConnectionFactory(tenant=tenant, direction=Direction.IN.value)
+        ConnectionFactory(tenant=tenant, verdict=Verdict.DENIED.value)
+
+    with alice.acting(), django_assert_num_queries(7):
+        summary = facade.summary(tenant)
+
+    assert (summary.sync_state, summary.health) == (SyncState.DRIFTED, Health.DEGRADED)
+    assert (summary.ingress_count, summary.egress_count, summary.waiting_plans) == (rows,) * 3
+    assert (summary.allowed_in, summary.allowed_out, summary.denied) == (rows,) * 3
+    assert len(summary.addresses) == rows
+    assert summary.drift_message == "something"
+    assert summary.recent_plans[0].state == ChangeState.AWAITING_APPROVAL
