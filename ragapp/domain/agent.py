@@ -16,7 +16,9 @@ from ragapp.domain import ends, prompt
 from ragapp.domain.citation import CitedAnswer, cite, supported_share
 from ragapp.domain.ends import Answer, Looked
 from ragapp.domain.grade import Calibrations, Grade, GradeVerdict, Question, usable
+from ragapp.domain.lexical import telling_words
 from ragapp.domain.passage import Passage, Source
+from ragapp.domain.quote import quotes
 from ragapp.domain.route import Decision, Lexicon, decide
 from ragapp.domain.steps import (
     AskGrades,
@@ -119,10 +121,12 @@ class _Run:
         self._generations_left = settings.generations
         self._rewrites_left = settings.rewrites
         self._looked = Looked()
+        self._terms: tuple[str, ...] = ()
 
     def steps(self) -> Generator[Step[Any], Any, Answer]:
         """The whole run."""
         lexicon = yield from ask(LookUp(self._question))
+        self._terms = tuple(lexicon.frequency_by_term) or telling_words(self._question)
         decision = self._route(lexicon)
         yield from ask(Note(decision))
         if decision.way is Source.LOCAL:
@@ -220,28 +224,27 @@ class _Run:
         return usable(grades)
 
     def _write(self, numbers: tuple[int, ...]) -> Flow:
-        """Generate from the usable passages; once more from the best alone if the checks object."""
+        """Generate from the usable passages; where the checks object, once more by quoting."""
         best: CitedAnswer | None = None
+        choices: tuple[str, ...] = ()
         while numbers and self._generations_left and not self._is_late():
             self._generations_left -= 1
-            cited, grades = yield from self._answer(numbers)
+            cited, grades = yield from self._answer(numbers, choices)
             refused = any(grade.verdict is GradeVerdict.REFUSED for grade in grades)
             if refused and self._looked.source is Source.LOCAL and self._may_try_web():
                 return None
             if not refused and (best is None or supported_share(cited) > supported_share(best)):
                 best = cited
-                self._looked.answered_from = self._looked.passages
-            if best is not None and supported_share(best) == 1:
+            texts = [self._looked.passages[number - 1].text for number in numbers]
+            choices = quotes(self._terms, texts)
+            if not choices or (best is not None and supported_share(best) == 1):
                 break
-            if self._generations_left and not self._is_late():
-                # A small model is led astray by the other passages.
-                numbers = yield from self._read([self._looked.passages[numbers[0] - 1]])
         if best is None or not supported_share(best):
             return None
         return ends.found(best, self._looked)
 
     def _answer(
-        self, numbers: tuple[int, ...]
+        self, numbers: tuple[int, ...], choices: tuple[str, ...]
     ) -> Generator[Step[Any], Any, tuple[CitedAnswer, tuple[Grade, ...]]]:
         """One generation with its checks."""
         passages = self._looked.passages
@@ -251,6 +254,7 @@ class _Run:
                 self._settings.answer_tokens,
                 prompt.ANSWER_END,
                 self._remaining_seconds(),
+                choices,
             )
         )
         cited = cite(

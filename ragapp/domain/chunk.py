@@ -18,6 +18,7 @@ from itertools import pairwise
 
 from ragapp.domain.document import Document, Heading
 from ragapp.domain.engine import Tokenizer
+from ragapp.domain.passage import joined_place
 
 # A paragraph, list item, table row or fenced block ends before an empty line or a new item.
 _BLOCK_END = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*+|]|\d+[.)])[ \t|])")
@@ -137,10 +138,7 @@ class _Splitter:
 
     def _context(self, path: Sequence[str]) -> str:
         """Title and path in one line, cut at the front: the innermost heading tells most."""
-        parts = [part for part in (self._document.title, *path) if part]
-        # A first heading that repeats the title says nothing new.
-        distinct = [part for index, part in enumerate(parts) if index == 0 or part != parts[0]]
-        context = " > ".join(" ".join(part.split()) for part in distinct)
+        context = joined_place(self._document.title, path)
         while context and self._tokenizer.count(context) > self._sizes.context:
             offsets = self._tokenizer.offsets(context)
             cut = offsets[max(1, len(offsets) - self._sizes.context)][0] if len(offsets) > 1 else 0

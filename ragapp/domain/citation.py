@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from ragapp.domain.chunk import sentences as split_sentences
 from ragapp.domain.lexical import rarity, stems
@@ -21,6 +22,8 @@ SUPPORT_FLOOR = 0.6
 MOST_MARKS = 3
 
 _MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+# A line that ends within a sentence goes on; a list item or an empty line begins anew.
+_BLOCKS = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*+#|]|\d{1,2}[.)])\s)")
 _SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"')\]\u201d\u2019]*$")
 _LEADING_MARKS = re.compile(r"(?:\s*\[\d{1,3}(?:\s*[,;]\s*\d{1,3})*\])+")
 
@@ -74,7 +77,7 @@ def cite(answer: str, passages: Sequence[str], *, is_cut: bool = False) -> Cited
         is_cut: The model was stopped, so a last sentence without an end is left out.
     """
     judge = _Judge(passages)
-    found = [judge.sentence(text) for line in answer.splitlines() for text in _with_marks(line)]
+    found = [judge.sentence(text) for block in _BLOCKS.split(answer) for text in _with_marks(block)]
     distinct = {sentence.text: sentence for sentence in reversed(found) if sentence.text}
     sentences = tuple(reversed(distinct.values()))
     if is_cut and len(sentences) > 1 and not _SENTENCE_END.search(sentences[-1].text):
@@ -101,13 +104,21 @@ class _Judge:
 
     def __init__(self, passages: Sequence[str]) -> None:
         self._passages = passages
-        self._stems = [set(stems(passage)) for passage in passages]
+        sentences = [
+            [set(stems(sentence)) for sentence in split_sentences(passage)] for passage in passages
+        ]
+        # Words from all over a passage can be put together to anything: two neighbouring
+        # sentences have to carry a claim.
+        self._windows = [
+            [one | other for one, other in pairwise(known)] or known for known in sentences
+        ]
         # Sentences, not passages, are the collection: among three passages no word is rare.
-        self._collection = [set(stems(s)) for passage in passages for s in split_sentences(passage)]
+        self._collection = [known for passage in sentences for known in passage]
 
     def sentence(self, written: str) -> Sentence:
         """One sentence, its own marks taken off and its support found."""
-        text = re.sub(r"\s+([.,;:!?])", r"\1", _MARK.sub("", written)).strip()
+        bare = " ".join(_MARK.sub("", written).split())
+        text = re.sub(r"\s+([.,;:!?])", r"\1", bare)
         claimed = tuple(n for n in marks(written) if 1 <= n <= len(self._passages))
         checked = check(text, self._passages)
         share_by_number = self._shares(text)
@@ -124,14 +135,20 @@ class _Judge:
         return Sentence(text, support, _chosen(best, claimed, complete, share_by_number), claimed)
 
     def _shares(self, text: str) -> dict[int, float]:
-        """For each passage, the share of the sentence's information that it holds."""
+        """For each passage, the share of the sentence's information in its best two sentences."""
         weights = rarity(set(stems(text)), self._collection)
         total = sum(weights.values())
         if not total:
             return {}
         return {
-            number: sum(weight for term, weight in weights.items() if term in known) / total
-            for number, known in enumerate(self._stems, start=1)
+            number: max(
+                (
+                    sum(weights[term] for term in known & weights.keys()) / total
+                    for known in windows
+                ),
+                default=0.0,
+            )
+            for number, windows in enumerate(self._windows, start=1)
         }
 
 

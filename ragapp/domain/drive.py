@@ -114,11 +114,13 @@ def run(question: str, *, settings: Settings, world: World, delimiter: str) -> A
         while True:
             if world.cancel.is_set():
                 raise RunCancelledError("The question was stopped.")
-            reply = driver.carry_out(steps.send(reply))
-    except StopIteration as stop:
-        answer: Answer = stop.value
-        driver.record(trace.Ended, end=answer.end.value, reason=answer.reason)
-        return answer
+            try:
+                step = steps.send(reply)
+            except StopIteration as stop:
+                answer: Answer = stop.value
+                driver.record(trace.Ended, end=answer.end.value, reason=answer.reason)
+                return answer
+            reply = driver.carry_out(step)
     finally:
         steps.close()
         driver.close()
@@ -250,6 +252,7 @@ class _Driver:
             step.instruction,
             max_new_tokens=step.max_new_tokens,
             stop_at=step.stop_at,
+            choices=step.choices,
             timeout_seconds=step.timeout_seconds,
             on_text=self._world.listener.text,
             cancel=self._world.cancel,

@@ -43,15 +43,9 @@ class Answer:
 
 @dataclass(slots=True)
 class Looked:
-    """What a run has looked at so far; the agent's one mutable record.
-
-    Attributes:
-        passages: In the prompt that is open now.
-        answered_from: In the prompt of the answer that stands.
-    """
+    """What a run has looked at so far; the agent's one mutable record."""
 
     passages: tuple[Passage, ...] = ()
-    answered_from: tuple[Passage, ...] = ()
     grades: tuple[Grade, ...] = ()
     refused: tuple[Refused, ...] = ()
     failed: tuple[Failed, ...] = ()
@@ -121,7 +115,7 @@ def blocked_text(refusal: Refused, tenant: str) -> str:
         why = f"Rule {refusal.rule} of the tenant {tenant} does not allow {target}."
         who = f"NetOps of {tenant} can change that egress policy."
     if refusal.private:
-        who += " It is a private address, so a platform admin must grant it as well."
+        who += " It is a private address, so a platform administrator must grant it as well."
     return f"{why} {who}"
 
 
@@ -137,7 +131,7 @@ def _end(
         text=text,
         reason=reason,
         cited=cited,
-        passages=looked.answered_from or looked.passages,
+        passages=looked.passages,
         grades=looked.grades,
         refused=looked.refused,
         failed=looked.failed,

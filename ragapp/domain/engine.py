@@ -110,6 +110,7 @@ class Session(Protocol):
         *,
         max_new_tokens: int,
         stop_at: str = "",
+        choices: Sequence[str] = (),
         timeout_seconds: float | None = None,
         on_text: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
@@ -122,6 +123,8 @@ class Session(Protocol):
             instruction: Closes the user's turn, after the passages; may be empty.
             max_new_tokens: Upper bound, the end token not counted.
             stop_at: The answer ends before this string, once it has begun; empty for none.
+            choices: If given, the answer is one of these texts, whichever the model finds likeliest
+                token by token. A server that cannot be bound is asked to keep to them.
             timeout_seconds: Ends with what there is, counted from now.
             on_text: Called in the caller's thread with each new piece of text, whole characters.
             cancel: Set it from any thread; the model stops within one token.

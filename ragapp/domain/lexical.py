@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 _WORD = re.compile(r"\w+(?:[.\-_/:]\w+)*")
+LONG_WORD = 4
 _BM25_K1 = 1.2
 _BM25_B = 0.75
 
@@ -39,6 +40,19 @@ def stem(word: str) -> str:
 def stems(text: str) -> list[str]:
     """The words of ``text``, each without its ending."""
     return [stem(word) for word in words(text)]
+
+
+def telling_words(question: str) -> tuple[str, ...]:
+    """The words of a question that are not mere grammar, guessed without a language.
+
+    Long words, and short ones with a digit or a capital inside: ``SNAT``, ``v4``. For a question
+    whose lexemes no index could tell.
+    """
+    return tuple(
+        word
+        for word in _WORD.findall(question)
+        if len(word) >= LONG_WORD or any(c.isupper() or c.isdigit() for c in word[1:])
+    )
 
 
 def bm25(query: str, texts: Sequence[str]) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """A passage: a span of a document that a search found, with every score that ranked it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,4 +49,10 @@ class Passage:
     @property
     def place(self) -> str:
         """Title and section in one line: ``Guide > Egress > SNAT pools``."""
-        return " > ".join(part for part in (self.title, *self.section) if part)
+        return joined_place(self.title, self.section)
+
+
+def joined_place(title: str, section: Sequence[str]) -> str:
+    """Title and headings in one line; a first heading that repeats the title says nothing new."""
+    headings = [heading for heading in section if heading and heading != title]
+    return " > ".join(" ".join(part.split()) for part in ([title] if title else []) + headings)

@@ -27,7 +27,7 @@ class Refused:
         tenant: Slug of the tenant whose policy it is.
         purpose: What it was wanted for, in words: ``the web search service``.
         detail: The proxy's own sentence; may be empty.
-        private: The destination is a private address, which only a platform admin can grant.
+        private: The destination is a private address: only a platform administrator can grant it.
     """
 
     destination: str
@@ -157,6 +157,7 @@ class Generate(Step[Generation]):
     max_new_tokens: int
     stop_at: str
     timeout_seconds: float
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ class OpenAISession:
         *,
         max_new_tokens: int,
         stop_at: str = "",
+        choices: Sequence[str] = (),
         timeout_seconds: float | None = None,
         on_text: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
@@ -171,7 +172,7 @@ class OpenAISession:
         """Answer after ``instruction``; see the port."""
         self._check_open()
         begin = time.perf_counter()
-        asked = continued(self._messages, instruction)
+        asked = continued(self._messages, instruction + _choose(choices))
         body: dict[str, object] = {
             "messages": _wire(asked),
             "max_tokens": max_new_tokens,
@@ -326,6 +327,13 @@ def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         if payload == "[DONE]":
             return
         yield json.loads(payload)
+
+
+def _choose(choices: Sequence[str]) -> str:
+    """No field for it is common to all servers, so it is said in words."""
+    if not choices:
+        return ""
+    return "\nAnswer with one of these, word for word:\n" + "\n".join(choices)
 
 
 def _wire(messages: Sequence[Message]) -> list[dict[str, str]]:

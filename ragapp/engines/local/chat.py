@@ -56,9 +56,15 @@ class Chat:
         return cast("list[int]", ids)
 
     def count(self, text: str) -> int:
-        """Tokens of plain text."""
-        ids = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-        return len(ids)
+        """Number of tokens of plain text."""
+        return len(self.encode(text))
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of plain text; control tokens in it are read as text."""
+        return cast(
+            "list[int]",
+            self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True),
+        )
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of tokens without the control tokens."""

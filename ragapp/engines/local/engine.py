@@ -8,7 +8,16 @@ from dataclasses import replace
 
 from ragapp.domain.engine import Generation, Message, Usage, continued
 from ragapp.engines.local.chat import Chat
-from ragapp.engines.local.jobs import Crash, GenerateJob, GradeJob, Job, Outcome, ReadJob, Stop
+from ragapp.engines.local.jobs import (
+    Crash,
+    GenerateJob,
+    GradeJob,
+    Job,
+    Outcome,
+    ReadJob,
+    Stop,
+    TokenChoices,
+)
 from ragapp.engines.local.load import Loaded, load
 from ragapp.engines.local.scheduler import Admission, Place, Scheduler, engine_gone
 from ragapp.engines.local.sequence import CachedSequence
@@ -188,6 +197,7 @@ class LocalSession:
         *,
         max_new_tokens: int,
         stop_at: str = "",
+        choices: Sequence[str] = (),
         timeout_seconds: float | None = None,
         on_text: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
@@ -199,7 +209,8 @@ class LocalSession:
         room = max(self._engine.context_tokens - len(target), 1)
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         stop = Stop(min(max_new_tokens, room), self._engine.end_tokens, deadline, cancel, stop_at)
-        job = GenerateJob(self._live(), target, self._engine.chat, stop)
+        bound = TokenChoices([self._engine.chat.encode(choice) for choice in choices])
+        job = GenerateJob(self._live(), target, self._engine.chat, stop, bound)
         pieces: list[str] = []
 
         def collect(piece: str) -> None:

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -128,13 +128,35 @@ class Stop:
     text: str = ""
 
 
+class TokenChoices:
+    """The texts that an answer is bound to, as tokens; none leaves it free."""
+
+    def __init__(self, choices: Sequence[Sequence[int]]) -> None:
+        self._choices = [list(choice) for choice in choices if choice]
+
+    def after(self, written: Sequence[int], end_tokens: Iterable[int]) -> list[int]:
+        """Tokens that may follow ``written``; an end token where a choice is complete."""
+        size = len(written)
+        fitting = [choice for choice in self._choices if choice[:size] == list(written)]
+        following = {choice[size] for choice in fitting if len(choice) > size}
+        if any(len(choice) == size for choice in fitting):
+            following.update(end_tokens)
+        return sorted(following)
+
+
 class GenerateJob(Job):
     """Writes an answer token by token, the likeliest each time."""
 
     def __init__(
-        self, sequence: CachedSequence, target: Sequence[int], chat: Chat, stop: Stop
+        self,
+        sequence: CachedSequence,
+        target: Sequence[int],
+        chat: Chat,
+        stop: Stop,
+        choices: "TokenChoices",
     ) -> None:
         super().__init__(sequence)
+        self._choices = choices
         self._target = target
         self._stream = TextStream(chat)
         self._stop_text = StopText(stop.text)
@@ -150,7 +172,8 @@ class GenerateJob(Job):
         if self._next is None:
             self._next = self._read_towards(self._target)
             return None
-        token, logprob = likeliest(self._next)
+        allowed = self._choices.after(self._written, self._stop.end_tokens)
+        token, logprob = likeliest(self._next, allowed)
         if token in self._stop.end_tokens:
             return self._end("stop")
         self._written.append(token)
@@ -201,7 +224,12 @@ def margin(logits: "torch.Tensor", *, yes: Sequence[int], no: Sequence[int]) -> 
     return float(difference)
 
 
-def likeliest(logits: "torch.Tensor") -> tuple[int, float]:
-    """The likeliest token and its natural-log probability; ``logits`` is (vocabulary,), float32."""
-    token = int(logits.argmax())
+def likeliest(logits: "torch.Tensor", allowed: Sequence[int] = ()) -> tuple[int, float]:
+    """The likeliest token and its natural-log probability among all tokens.
+
+    Args:
+        logits: (vocabulary,), float32.
+        allowed: The only tokens to choose from; empty for all.
+    """
+    token = allowed[int(logits[list(allowed)].argmax())] if allowed else int(logits.argmax())
     return token, float(logits[token] - logits.logsumexp(0))

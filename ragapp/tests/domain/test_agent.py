@@ -144,7 +144,7 @@ def test_untrained_and_denied_is_blocked_in_plain_words(script):
     assert answer.text == (
         "No egress policy of the tenant acme allows 127.30.0.10:8081 (the web search service). "
         "Rule acme/default-deny decided. NetOps of acme can add an egress policy for it. "
-        "It is a private address, so a platform admin must grant it as well."
+        "It is a private address, so a platform administrator must grant it as well."
     )
     assert answer.refused == (DENIED,)
     assert script.count(Generate) == 0
@@ -215,21 +215,31 @@ def test_pages_are_bounded_and_fetched_once_each(script):
     ]
 
 
-def test_an_unsupported_answer_is_tried_once_more_from_the_best_passage(script):
+def test_an_unsupported_answer_is_followed_by_a_quote_from_the_same_prompt(script):
     script.answers = ["Cats like warm places most of all.", SNAT]
 
     answer = script.run()
 
     assert answer.end is AnswerEnd.FOUND
     assert answer.text == f"{SNAT} [1]"
-    assert answer.passages == (script.local[0],)
-    assert (script.count(Generate), script.count(OpenPrompt)) == (2, 2)
+    assert [step.choices for step in script.steps if isinstance(step, Generate)] == [(), (SNAT,)]
+    assert script.count(OpenPrompt) == 1
+
+
+def test_without_a_sentence_that_touches_the_question_there_is_no_quote(script):
+    script.answers = ["Cats like warm places most of all."]
+    script.local = [passage(OTHER)]
+
+    answer = script.run(web=False)
+
+    assert answer.end is AnswerEnd.NOT_FOUND
+    assert script.count(Generate) == 1
 
 
 def test_an_answer_that_no_passage_supports_is_not_delivered(script):
     script.answers = ["Cats like warm places most of all."]
 
-    answer = script.run()
+    answer = script.run(web=False)
 
     assert answer.end is AnswerEnd.NOT_FOUND
     assert answer.text == "No answer was found. Looked at: the corpora (Guide)."

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -46,10 +46,10 @@ class RecordedTools:
 class ParrotSession:
     """Says the passage; counts like a model would."""
 
-    def __init__(self, answers: Sequence[str]) -> None:
+    def __init__(self, answers: Iterator[str]) -> None:
         self.usage = Usage(prompt_tokens=100)
         self.is_closed = False
-        self._answers = iter(answers)
+        self._answers = answers
 
     def grade(self, questions: Sequence[str]) -> tuple[float, ...]:
         tokens = self.usage.grade_tokens + 10 * len(questions)
@@ -82,7 +82,7 @@ class ParrotEngine:
 
     def open(self, messages: Sequence[Message], *, lane: str = "") -> ParrotSession:
         assert all(session.is_closed for session in self.sessions)
-        self.sessions.append(ParrotSession([next(self._answers, "")]))
+        self.sessions.append(ParrotSession(self._answers))
         return self.sessions[-1]
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragapp.domain.lexical import bm25, stems, words
+from ragapp.domain.lexical import bm25, stems, telling_words, words
 
 
 def test_joined_words_are_one_word_and_their_parts():
@@ -12,6 +12,10 @@ def test_joined_words_are_one_word_and_their_parts():
 
 def test_plurals_meet_their_singular():
     assert stems("pools pool") == ["pool", "pool"]
+
+
+def test_grammar_tells_nothing():
+    assert telling_words("Why is the SNAT of an IP v4 pool up?") == ("SNAT", "IP", "v4", "pool")
 
 
 def test_rare_words_rank_higher_than_common_ones():

@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        ids, finish = list(prompt), "length"
+        ids, finish, said = list(prompt), "length", ""
         while len(ids) - len(prompt) < request["max_tokens"]:
             logprobs = self.server.logprobs(ids)
             token = int(logprobs.argmax())
@@ -101,6 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
             ids.append(token)
             # Byte-level pieces of a character are shown as they are: the stand-in is no tokenizer.
             text = self.server.chat.decode([token])
+            said += text
+            if any(stop in said for stop in request.get("stop", ())):
+                finish = "stop"
+                rest = said[: min(said.find(stop) for stop in request["stop"] if stop in said)]
+                self._event(rest[len(said) - len(text) :], [])
+                break
             self._event(text, [{"token": text, "logprob": float(logprobs[token])}])
         self._event("", [], finish=finish)
         self._write({"choices": [], "usage": _usage(prompt, len(ids) - len(prompt))})

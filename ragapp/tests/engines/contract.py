@@ -134,3 +134,13 @@ class EngineContract:
 
         with pytest.raises(PermanentError):
             session.grade(["\nIs it?"])
+
+    def test_a_stop_string_is_not_part_of_the_answer(self, engine: Engine):
+        session = engine.open(CHAT)
+        free = session.generate("", max_new_tokens=20).text
+        stop = free[4:6]
+
+        written = session.generate("", max_new_tokens=20, stop_at=stop)
+
+        assert written.text == free.split(stop)[0]
+        session.close()

@@ -92,6 +92,17 @@ def test_control_tokens_in_a_message_open_no_turn(local_engine):
     assert [ids.count(token) for token in (0, 1)] == [turns.count(token) for token in (0, 1)]
 
 
+def test_choices_bind_the_answer(local_engine):
+    session = local_engine.open(CHAT)
+    choices = ["The pool is large.", "The pool is small.", "The pool is large. No one knows."]
+
+    written = session.generate("", max_new_tokens=60, choices=choices)
+
+    assert written.text in choices
+    assert written.finish == "stop"
+    session.close()
+
+
 def test_sessions_take_turns(local_engine):
     first, second = local_engine.open(CHAT), local_engine.open(CHAT)
     order: list[str] = []

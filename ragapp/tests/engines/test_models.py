@@ -8,7 +8,9 @@ import pytest
 
 from ragapp.domain.chunk import Sizes, split
 from ragapp.domain.document import Document
-from ragapp.domain.engine import Message
+from ragapp.domain.passage import Passage, Source
+from ragapp.domain.prompt import messages, relevance_question
+from ragapp.domain.quote import quotes
 from ragapp.engines.embedder import SentenceEmbedder
 from ragapp.engines.local import LocalEngine
 
@@ -66,13 +68,22 @@ def test_offsets_cut_the_text_into_its_tokens(embedder):
     assert "".join(text[start:end] for start, end in spans) == text.replace(" ", "")
 
 
-def test_the_generator_answers_from_the_text(generator):
-    user = "d41c\n[1] SNAT: A SNAT pool is a set of source addresses.\nd41c\n\nWhat is a SNAT pool?"
-    session = generator.open([Message("system", "Answer from the text."), Message("user", user)])
+def test_the_generator_quotes_the_sentence_that_answers(generator):
+    text = (
+        "A SNAT pool is a set of source addresses for connections that leave the cluster. "
+        "Each tenant has one. The weather in spring is mild and the rivers are high."
+    )
+    question = "What is a SNAT pool for?"
+    passages = [Passage("chunk:1", Source.LOCAL, "SNAT pools", text, 0, len(text))]
+    session = generator.open(messages(question, passages, delimiter="d41c93"))
 
-    grades = session.grade(["\nDoes passage [1] help? Answer Yes or No."])
-    written = session.generate("", max_new_tokens=40, stop_at="\n\n")
+    margins = session.grade([relevance_question(1)])
+    pieces: list[str] = []
+    written = session.generate(
+        "", max_new_tokens=60, choices=quotes(["snat", "pool"], [text]), on_text=pieces.append
+    )
 
-    assert all(np.isfinite(grades))
-    assert "source addresses" in written.text
+    assert all(np.isfinite(margins))
+    assert written.text.startswith("A SNAT pool is a set of source addresses")
+    assert len(pieces) > 10
     session.close()
