@@ -78,8 +78,8 @@ def run(context: Context) -> list[Figure]:
         Figure(
             key="change_to_answer_to_bare_put",
             value=statistics.median(opening),
+            # Only informs: a queue and two processes against one call grows with the load.
             baseline=statistics.median(bare),
-            goal=150.0,
             unit="s",
             better="lower",
         ),
