@@ -7,6 +7,7 @@ only the cluster proxy can open: there alone the proxy's word on tenant, rule an
 import os
 from typing import Any
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -27,4 +28,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def ingress(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """The tenants' service behind their virtual addresses."""
+    if scope["type"] == "http":
+        # Which names a tenant's address answers to is the policy's word, kept by the proxy.
+        host = (b"host", settings.INGRESS_HOST.encode())
+        headers = [host, *(pair for pair in scope["headers"] if pair[0].lower() != b"host")]
+        scope = {**scope, "headers": headers}
     await _django({**scope, "sluice.door": "ingress"}, receive, send)

@@ -19,7 +19,9 @@ RUN_DIR = Path(env.text("SLUICE_RUN_DIR", str(VAR_DIR / "run")))
 
 DEBUG = env.flag("SLUICE_DEBUG")
 SECRET_KEY = env.text("SLUICE_SECRET_KEY")
-ALLOWED_HOSTS = env.words("SLUICE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# The name under which the ingress door hands on what came to any tenant's address.
+INGRESS_HOST = "ingress.invalid"
+ALLOWED_HOSTS = [*env.words("SLUICE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]"), INGRESS_HOST]
 PORTAL_URL = env.text("SLUICE_PORTAL_URL", "http://127.0.0.1:8000")
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
@@ -244,6 +246,7 @@ LOGGING = {
         # A line for each sweep of each second would bury everything else.
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
+        # How a task ended is logged by workers/base.py, with its trace.
+        "celery.app.trace": {"level": "CRITICAL"},
     },
 }

@@ -1,0 +1,1 @@
+"""The product as its users meet it: all processes real, a real browser, the world at the wire."""
