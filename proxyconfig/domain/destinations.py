@@ -32,7 +32,7 @@ def unmapped(address: IpAddress) -> IpAddress:
 
 
 def is_public(address: IpAddress) -> bool:
-    """True when an egress rule may allow the address without a platform admin's grant."""
+    """True when an egress rule may allow the address without a platform administrator's grant."""
     plain = unmapped(address)
     if isinstance(plain, ipaddress.IPv6Address) and plain.scope_id:
         return False

@@ -46,7 +46,7 @@ class EgressRule:
     action: Annotated[Action, Says("allow or deny.")] = Action.ALLOW
     granted: Annotated[
         bool,
-        Says("A platform admin allowed this private or loopback network."),
+        Says("A platform administrator allowed this private or loopback network."),
     ] = False
 
 
@@ -142,7 +142,7 @@ def _private_ungranted(intent: Intent) -> Iterator[Problem]:
             yield Problem(
                 f"{path}.granted",
                 "grant-missing",
-                f"{rule.cidr} is private: nothing passes until a platform admin grants it",
+                f"{rule.cidr} is private: nothing passes until a platform administrator grants it",
                 "warning",
             )
 

@@ -275,7 +275,7 @@ def denied_by_default(
     if withheld:
         message = (
             f"Rule {withheld} names {destination}, but {address} is not a public address. Only a "
-            f"rule by CIDR that a platform admin granted can open it."
+            f"rule by CIDR that a platform administrator granted can open it."
         )
     return Decision(Verdict.DENIED, policy.default_rule_id, message)
 

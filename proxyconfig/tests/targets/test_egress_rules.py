@@ -169,7 +169,7 @@ def test_private_address_behind_an_allowed_name_is_explained():
     assert decision.rule_id == DEFAULT
     assert decision.message == (
         "Rule acme/web/1 names meta.example:80, but 169.254.169.254 is not a public address. "
-        "Only a rule by CIDR that a platform admin granted can open it."
+        "Only a rule by CIDR that a platform administrator granted can open it."
     )
 
 
