@@ -84,23 +84,23 @@ def constraint_name(error: IntegrityError) -> str:
 
 
 def _conflict(row: models.Model, taken: Taken, actor: Actor) -> ConflictError:
-    holder = _holder(row, taken, actor)
-    says = f"{taken.what} is already taken."
-    if holder is not None:
-        kind = holder._meta.verbose_name
-        owner = f" of tenant {holder.tenant}" if hasattr(holder, "tenant") else ""
-        says = f"{taken.what} is already taken by {kind} {holder}{owner}."
+    says = f"{taken.what} is already taken{_by_whom(row, taken, actor)}."
     hint = taken.hint()
     return ConflictError(f"{says} {hint}".strip(), code="taken", data={"value": taken.what})
 
 
-def _holder(row: models.Model, taken: Taken, actor: Actor) -> models.Model | None:
+def _by_whom(row: models.Model, taken: Taken, actor: Actor) -> str:
+    """Words that name the row in the way; "" where the actor may not see it."""
     if actor.is_platform_admin and not current_scope().is_staff:
         with platform_scope("conflict"):
-            return _first(row, taken)
-    return _first(row, taken)
+            return _named(row, taken)
+    return _named(row, taken)
 
 
-def _first(row: models.Model, taken: Taken) -> models.Model | None:
+def _named(row: models.Model, taken: Taken) -> str:
     others = taken.holders().exclude(pk=row.pk)
-    return next((other for other in others if taken.matches(other)), None)
+    holder = next((other for other in others if taken.matches(other)), None)
+    if holder is None:
+        return ""
+    owner = f" of tenant {holder.tenant}" if hasattr(holder, "tenant") else ""
+    return f" by {holder._meta.verbose_name} {holder}{owner}"

@@ -1,4 +1,4 @@
-"""The people of every test: Alice and Bob are acme's, Charlie is globex's, Ada runs the platform."""
+"""The people of every test: Alice and Bob of acme, Charlie of globex, Ada of the platform."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
