@@ -66,7 +66,8 @@ class CorpusForm(forms.Form):
 
     def clean_urls(self) -> list[str]:
         """The URLs, each once, in order."""
-        return list(dict.fromkeys(str(self.cleaned_data["urls"]).split()))
+        lines = (line.strip() for line in str(self.cleaned_data["urls"]).splitlines())
+        return list(dict.fromkeys(filter(None, lines)))
 
 
 class RunFilter(FilterForm):
