@@ -45,12 +45,12 @@ def signal_session(session: int, number: signal.Signals) -> None:
         os.killpg(session, number)
 
 
-def last_lines(log: Path, count: int) -> list[str]:
-    """The end of a log file, without empty lines; reads 16 KiB at most."""
+def last_lines(log: Path, count: int, *, since: int = 0) -> list[str]:
+    """The end of a log file from byte ``since``, without empty lines; reads 16 KiB at most."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 16_384))
+            stream.seek(max(since, stream.tell() - 16_384))
             text = stream.read().decode(errors="replace")
     except FileNotFoundError:
         return []

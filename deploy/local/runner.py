@@ -20,6 +20,7 @@ FAILURES_SHOWN_AT = 3
 trying.
 """
 LINES_SHOWN = 15
+PROGRESS_LENGTH = 60
 _PROBE_PAUSE_SECONDS = 0.1
 
 
@@ -47,6 +48,7 @@ class Runner:
         self.child: leftovers.Child | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._probing: Future[None] | None = None
+        self._log_starts_at = 0
         self._next_at = 0.0
         self._kill_at = 0.0
 
@@ -69,6 +71,7 @@ class Runner:
         self.unit.prepare()
         self.started_at = time.monotonic()
         self._next_at = self.started_at
+        self._log_starts_at = self.log.stat().st_size if self.log.exists() else 0
         self._process = processes.spawn(self.unit, self.log)
         ticks = processes.start_ticks(self._process.pid)
         self.child = None if ticks is None else leftovers.Child(self._process.pid, ticks)
@@ -120,9 +123,11 @@ class Runner:
         return "\n".join(f"      {line}" for line in lines)
 
     def progress(self) -> str:
-        """What a step last said about itself."""
-        lines = processes.last_lines(self.log, 1)
-        return lines[0] if lines and not self.unit.is_service else ""
+        """What a step last said about itself; a service says nothing to people."""
+        if self.unit.is_service:
+            return ""
+        lines = processes.last_lines(self.log, 1, since=self._log_starts_at)
+        return lines[0].strip()[:PROGRESS_LENGTH] if lines else ""
 
     def _tick_starting(self, executor: Executor) -> str | None:
         status = self._exit_status()
