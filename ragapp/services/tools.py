@@ -1,6 +1,7 @@
 """What a run may do with the world: the agent's ``Tools``, bound to one tenant's run."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ragapp.domain.passage import Passage
@@ -30,8 +31,11 @@ class RunTools:
         return web.search(query, limit, way=self.way)
 
     def fetch(self, urls: Sequence[str]) -> Sequence[WebPage | Refused | Failed]:
-        """Fetch and extract pages, one after another."""
-        return [web.page(url, way=self.way) for url in urls]
+        """Fetch and extract pages, all at once: each is a process of its own for a moment."""
+        if not urls:
+            return []
+        with ThreadPoolExecutor(len(urls), thread_name_prefix="page") as pool:
+            return list(pool.map(lambda url: web.page(url, way=self.way), urls))
 
     def rank(self, query: str, pages: Sequence[WebPage], limit: int) -> Sequence[Passage]:
         """The best passages of fetched pages."""

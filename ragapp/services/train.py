@@ -1,14 +1,19 @@
 """Training: a corpus's sources become documents, chunks and postings, one document at a time.
 
-fetch -> extract -> split -> embed -> index. Each document is one commit, so a training that was
-killed goes on where it stopped, and a cancel leaves whole documents. Nothing slow happens inside a
-transaction. What is wrong with one document is that document's error and stops no other.
+fetch -> extract -> split -> embed -> index. Two sources are fetched and extracted ahead, in threads
+that touch no database, while the worker's own thread embeds and indexes. Each document is one
+commit, so a training that was killed goes on where it stopped, and a cancel leaves whole documents.
+Nothing slow happens inside a transaction. What is wrong with one document is that document's error
+and stops no other.
 """
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 from django.db.models import Q
@@ -33,6 +38,11 @@ from tenants.services import operations
 PURPOSE = "a source of this corpus"
 # Texts between two heartbeats: a minute of silence would pass for death.
 EMBED_BATCH = 64
+# Sources that are fetched and extracted at once, and how many may wait for the embedder: extraction
+# is a process start each, and runs beside the embedding; the window keeps memory flat.
+READERS = 2
+AHEAD = 3
+REPORT_SECONDS = 5.0
 _EXTRACTION = ExtractionLimits(wall_seconds=45.0)
 
 
@@ -49,7 +59,6 @@ class _Tally:
     chunks: int = 0
     embed_seconds: float = 0.0
     first_error: str = ""
-    stages: dict[str, int] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -76,6 +85,23 @@ class _Tally:
             "chunks": self.chunks,
             "first_error": self.first_error,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A source that was fetched and extracted."""
+
+    text: extracted.Document
+    content_type: str
+    content_hash: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Unchanged:
+    """A source that is as it was at the last training."""
+
+    content_hash: str
 
 
 def train(operation_id: int) -> None:
@@ -123,9 +149,9 @@ class _Training:
         self._embedder = serving.embedder()
         self._forget_other_embedder()
         self._remove_orphans()
-        for url in self._begin():
-            self._report("fetch", url)
-            self._read(url, endpoint)
+        with closing(self._prepared(self._begin(), endpoint)) as sources:
+            for url, prepared in sources:
+                self._take(url, prepared)
         self._end()
 
     def _begin(self) -> list[str]:
@@ -144,8 +170,37 @@ class _Training:
         self._tally.unchanged = len(finished.intersection(urls))
         return [url for url in urls if url not in finished]
 
-    def _read(self, url: str, endpoint: EgressEndpoint) -> None:
-        """One source, from its URL to its postings, or its error."""
+    def _prepared(
+        self, urls: Sequence[str], endpoint: EgressEndpoint
+    ) -> Generator[tuple[str, "_Read | _Unchanged | str"], None, None]:
+        """Each source fetched and extracted, in order, a few ahead of the one that is embedded."""
+        known = self._known_hashes()
+        waiting: deque[tuple[str, Future[_Read | _Unchanged | str]]] = deque()
+        pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        try:
+            for url in urls:
+                waiting.append((url, pool.submit(self._prepare, url, known.get(url), endpoint)))
+                if len(waiting) > AHEAD:
+                    yield self._awaited(*waiting.popleft())
+            while waiting:
+                yield self._awaited(*waiting.popleft())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _awaited(
+        self, url: str, reading: "Future[_Read | _Unchanged | str]"
+    ) -> tuple[str, "_Read | _Unchanged | str"]:
+        """What became of the source; reports while it waits, so that silence means death."""
+        while True:
+            self._report("fetch and extract", url)
+            done, _ = wait([reading], timeout=REPORT_SECONDS)
+            if done:
+                return url, reading.result()
+
+    def _prepare(
+        self, url: str, known_hash: str | None, endpoint: EgressEndpoint
+    ) -> "_Read | _Unchanged | str":
+        """Fetch and extract one source, or say in a sentence why not; touches no database."""
         fetched = fetch.fetch(
             url,
             endpoint=endpoint,
@@ -154,13 +209,10 @@ class _Training:
             purpose=PURPOSE,
         )
         if not isinstance(fetched, fetch.Fetched):
-            self._store_error(url, self._sentence(fetched))
-            return
+            return self._sentence(fetched)
         content_hash = hashlib.sha256(fetched.content).hexdigest()
-        if self._is_unchanged(url, content_hash):
-            self._tally.unchanged += 1
-            return
-        self._report("extract", url)
+        if content_hash == known_hash:
+            return _Unchanged(content_hash)
         try:
             text = extract(
                 fetched.content,
@@ -169,13 +221,23 @@ class _Training:
                 limits=_EXTRACTION,
             )
         except ExtractionError as error:
-            self._store_error(url, error.message)
-            return
-        self._report("split", url)
-        chunks = split(text, self._embedder, Sizes(limit=self._embedder.max_tokens))
-        vectors = self._embedded(url, chunks)
-        self._report("index", url)
-        self._store(url, fetched, content_hash, text, chunks, vectors)
+            return error.message
+        return _Read(text, fetched.content_type, content_hash, len(fetched.content))
+
+    def _take(self, url: str, prepared: "_Read | _Unchanged | str") -> None:
+        """One source, from its text to its postings, or its error."""
+        match prepared:
+            case str():
+                self._store_error(url, prepared)
+            case _Unchanged(content_hash):
+                self._store_unchanged(url, content_hash)
+            case _Read():
+                self._report("split", url)
+                sizes = Sizes(limit=self._embedder.max_tokens)
+                chunks = split(prepared.text, self._embedder, sizes)
+                vectors = self._embedded(url, chunks)
+                self._report("index", url)
+                self._store(url, prepared, chunks, vectors)
 
     def _embedded(self, url: str, chunks: Sequence[Chunk]) -> Vectors:
         """A vector for each chunk; texts whose hash is stored already cost nothing."""
@@ -199,26 +261,21 @@ class _Training:
             document = self._document(url)
             return dict(index.vector_by_hash(document)) if document else {}
 
-    def _is_unchanged(self, url: str, content_hash: str) -> bool:
+    def _known_hashes(self) -> dict[str, str]:
+        """Of the documents that are in use as they are, by URL."""
         with tenant_scope(self._tenant_id):
-            return bool(
-                Document.objects.filter(
-                    corpus=self._corpus,
-                    url=url,
-                    content_hash=content_hash,
-                    state=DocumentState.READY,
-                ).update(fetched_at=timezone.now(), trace_id=self._trace_id)
-            )
+            ready = Document.objects.filter(corpus=self._corpus, state=DocumentState.READY)
+            return dict(ready.values_list("url", "content_hash"))
 
-    def _store(
-        self,
-        url: str,
-        fetched: fetch.Fetched,
-        content_hash: str,
-        text: extracted.Document,
-        chunks: Sequence[Chunk],
-        vectors: Vectors,
-    ) -> None:
+    def _store_unchanged(self, url: str, content_hash: str) -> None:
+        """Note that the document was seen as it is."""
+        with tenant_scope(self._tenant_id):
+            Document.objects.filter(corpus=self._corpus, url=url, content_hash=content_hash).update(
+                fetched_at=timezone.now(), trace_id=self._trace_id
+            )
+        self._tally.unchanged += 1
+
+    def _store(self, url: str, read: "_Read", chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """The document with all that is searched of it, in one commit."""
         with tenant_scope(self._tenant_id):
             self._hold()
@@ -226,11 +283,11 @@ class _Training:
             is_new = document is None
             if document is None:
                 document = Document(tenant_id=self._tenant_id, corpus=self._corpus, url=url)
-            document.title = text.title[:500]
-            document.text = text.text
-            document.content_type = fetched.content_type[:100]
-            document.content_hash = content_hash
-            document.size_bytes = len(fetched.content)
+            document.title = read.text.title[:500]
+            document.text = read.text.text
+            document.content_type = read.content_type[:100]
+            document.content_hash = read.content_hash
+            document.size_bytes = read.size_bytes
             document.state = DocumentState.READY
             document.error = ""
             document.chunk_count = len(chunks)

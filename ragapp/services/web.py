@@ -23,7 +23,7 @@ _SEARCH = fetch.Limits(body_bytes=2_000_000, total_seconds=15.0, content_types=f
 _PAGE = fetch.Limits(body_bytes=5_000_000, total_seconds=15.0)
 _EXTRACTION = ExtractionLimits(input_bytes=5_000_000, result_bytes=5_000_000, wall_seconds=20.0)
 # Passages whose vectors are computed while the reader waits; keywords choose among more.
-MOST_EMBEDDED = 48
+MOST_EMBEDDED = 24
 SEARCH_PURPOSE = "the web search service"
 
 

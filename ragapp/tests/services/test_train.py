@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -72,6 +73,15 @@ def trained(corpus, person) -> Operation:
     operation = start(corpus, person)
     train(operation.pk)
     return reread(operation)
+
+
+def wait_for(is_so) -> None:
+    """Return once it is so; fails after two minutes."""
+    for _ in range(1200):
+        if is_so():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not come to be so within two minutes")
 
 
 def reread(operation) -> Operation:
@@ -250,6 +260,7 @@ def test_training_goes_on_after_its_worker_was_killed(corpus, alice, pages, sett
         env={**os.environ, "SLUICE_EGRESS_ADDRESS": settings.EGRESS_ADDRESS},
     )
     assert pages.asked.wait(120)
+    wait_for(lambda: set(documents(corpus)) == {"snat", "vlan"})
     worker.send_signal(signal.SIGKILL)
     worker.wait(60)
     pages.let_go.set()
@@ -275,6 +286,7 @@ def test_cancel_from_outside_stops_between_documents(corpus, alice, pages):
     working = threading.Thread(target=_train_and_close, args=(operation.pk,))
     working.start()
     assert pages.asked.wait(120)
+    wait_for(lambda: "snat" in documents(corpus))
 
     with alice.acting() as actor:
         operations.request_cancel(operation, actor=actor)
