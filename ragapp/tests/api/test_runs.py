@@ -11,7 +11,6 @@ import time
 import pytest
 import uvicorn
 
-from portal import asgi
 from ragapp.models import Run
 from ragapp.services.stream import Place, Publisher, Stored
 from ragapp.tests.factories import CorpusFactory, RunFactory
@@ -111,7 +110,7 @@ def keys(alice, charlie) -> dict[str, str]:
 @pytest.fixture
 def door():
     """The two doors of the web tier on real sockets, as uvicorn serves them."""
-    with _serving(asgi.application) as portal, _serving(asgi.ingress) as ingress:
+    with _serving("portal.asgi:application") as portal, _serving("portal.asgi:ingress") as ingress:
         doors = Doors(portal, ingress)
         yield doors
         doors.close()
