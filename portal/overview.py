@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Sum
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from proxyconfig import facade
@@ -62,6 +63,12 @@ def knowledge() -> Knowledge:
     trained = Corpus.objects.filter(chunk_count__gt=0)
     chunks = trained.aggregate(sum=Sum("chunk_count"))["sum"] or 0
     return Knowledge(trained.count(), chunks, list(Run.objects.all()[:RECENT]))
+
+
+def has_recent_drift(summary: facade.Summary) -> bool:
+    """True for a drift of the last day: an older one is history, and stands on the sync page."""
+    seen = summary.drifted_at
+    return seen is not None and timezone.now() - seen < facade.LEDGER_WINDOW
 
 
 def first_steps(slug: str, summary: facade.Summary, known: Knowledge) -> tuple[Step, ...]:

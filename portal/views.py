@@ -18,7 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from portal.navigation import THEMES, visible_scope
-from portal.overview import first_steps, knowledge, tenant_rows
+from portal.overview import first_steps, has_recent_drift, knowledge, tenant_rows
 from proxyconfig import facade
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
@@ -53,6 +53,7 @@ def tenant_overview(request: TenantRequest) -> HttpResponse:
         "summary": summary,
         "known": known,
         "steps": steps,
+        "is_drift_news": has_recent_drift(summary),
         "is_new": not all(step.is_done for step in steps),
         "sync_url": reverse("proxyconfig:sync-detail", args=[request.tenant.slug]),
     }
