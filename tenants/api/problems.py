@@ -6,6 +6,7 @@ from typing import Any
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from tenants.errors import InvalidError, SluiceError, TransientError
@@ -59,7 +60,7 @@ def _field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:  # An
         return [
             error
             for name, inner in detail.items()
-            for error in _field_errors(inner, f"{pointer}/{name}" if name else pointer)
+            for error in _field_errors(inner, _below(pointer, name))
         ]
     if isinstance(detail, list):
         return [
@@ -71,6 +72,13 @@ def _field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:  # An
         ]
     code = str(getattr(detail, "code", "invalid")).replace("_", "-")
     return [{"pointer": pointer, "code": code, "message": str(detail)}]
+
+
+def _below(pointer: str, name: object) -> str:
+    """The pointer of a part (RFC 6901); complaints about no single field stay at the whole."""
+    if name in {"", api_settings.NON_FIELD_ERRORS_KEY}:
+        return pointer
+    return f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
 
 def _problem(

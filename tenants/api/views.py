@@ -1,7 +1,7 @@
 """The door of the REST API: each tenant's view runs inside that tenant's scope."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, ClassVar, TypeVar
 
 from django.db import transaction
@@ -25,6 +25,7 @@ from tenants.models.token import ApiToken
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 Row = TypeVar("Row", bound=Model)
+T = TypeVar("T")
 
 
 class ScopedView(APIView):
@@ -34,13 +35,20 @@ class ScopedView(APIView):
         """Handle the request inside one transaction."""
         with ExitStack() as scopes:
             self._scopes = scopes
+            self._is_entered = False
             return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]  # DRF's
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer the error, and undo what the request did."""
-        if transaction.get_connection().in_atomic_block:
+        if self._is_entered:
             transaction.set_rollback(True)
         return super().handle_exception(exc)
+
+    def enter(self, scope: AbstractContextManager[T]) -> T:
+        """Open a scope for the rest of the request."""
+        entered = self._scopes.enter_context(scope)
+        self._is_entered = True
+        return entered
 
     @staticmethod
     def _trace_id(request: Request) -> str:
@@ -69,14 +77,14 @@ class TenantView(ScopedView):
             self._enter_by_token(request, request.auth, slug)
         elif request.user.is_authenticated:
             entered = enter_tenant(request.user, slug, trace_id=self._trace_id(request))
-            self.tenant, self.actor = self._scopes.enter_context(entered)
+            self.tenant, self.actor = self.enter(entered)
         else:
             raise NotAuthenticated
         default = self.read_action if request.method in _READS else self.write_action
         require(self.actor, self.rights.get(getattr(self, "action", None) or "", default))
 
     def _enter_by_token(self, request: Request, token: ApiToken, slug: str) -> None:
-        self._scopes.enter_context(tenant_scope(token.tenant_id, user_id=token.user_id))
+        self.enter(tenant_scope(token.tenant_id, user_id=token.user_id))
         tenant = Tenant.objects.get(pk=token.tenant_id)
         if tenant.slug != slug:
             self._refuse(request, slug)
@@ -119,7 +127,7 @@ class UserView(ScopedView):
             user_id=None if token else request.user.pk,
             staff_reason="platform administrator" if is_platform_admin else "",
         )
-        self._scopes.enter_context(open_scope(scope))
+        self.enter(open_scope(scope))
 
 
 class RowViewSet(StrictQuery, GenericViewSet[Row]):

@@ -1,0 +1,216 @@
+import pytest
+
+from tenants.domain.states import OperationState
+from tenants.models import ApiToken, Operation, platform_scope, tenant_scope
+from tenants.tests.factories import (
+    AuditEntryFactory,
+    MembershipFactory,
+    NamespaceFactory,
+    OperationFactory,
+    SegmentFactory,
+    SnatAddressFactory,
+    SubnetFactory,
+    TenantFactory,
+    UserFactory,
+    VirtualAddressFactory,
+)
+
+TENANT = "/api/v1/tenants/acme"
+
+
+def post(person, path: str, **body: object):
+    return person.client.post(path, body, content_type="application/json")
+
+
+def test_tenants_are_those_of_the_caller(alice, ada, globex):
+    TenantFactory(slug="initech")
+
+    mine = alice.client.get("/api/v1/tenants").json()["results"]
+    all_of_them = ada.client.get("/api/v1/tenants").json()["results"]
+
+    assert [tenant["slug"] for tenant in mine] == ["acme"]
+    assert {tenant["slug"] for tenant in all_of_them} == {"acme", "globex", "initech"}
+
+
+def test_tenant_is_made_by_the_platform_only(ada, alice):
+    made = post(ada, "/api/v1/tenants", slug="initech", name="Initech")
+    refused = post(alice, "/api/v1/tenants", slug="hooli", name="Hooli")
+
+    assert (made.status_code, made["Location"]) == (201, "/api/v1/tenants/initech")
+    assert ada.client.get(made["Location"]).json() == made.json()
+    assert refused.status_code == 403
+
+
+def test_segment_lives_from_post_to_delete(alice, cluster):
+    wanted = {
+        "name": "front",
+        "cluster": "local",
+        "kind": "vlan",
+        "trunk": "1.1",
+        "vlan_tag": 101,
+        "vni": None,
+        "subnets": [{"prefix": "10.1.0.0/24", "gateway": "10.1.0.1", "vrf": "default"}],
+    }
+
+    made = post(alice, f"{TENANT}/segments", **wanted)
+    read = alice.client.get(made["Location"]).json()
+    changed = alice.client.put(
+        made["Location"], {**wanted, "vlan_tag": 102}, content_type="application/json"
+    )
+    gone = alice.client.delete(made["Location"])
+
+    assert (made.status_code, made["Location"]) == (201, f"{TENANT}/segments/front")
+    assert made.json() == read == wanted
+    assert (changed.status_code, changed.json()["vlan_tag"]) == (200, 102)
+    assert (gone.status_code, alice.client.get(made["Location"]).status_code) == (204, 404)
+
+
+def test_conflict_names_the_next_free_tag(alice, globex, cluster):
+    SegmentFactory(tenant=globex, cluster=cluster, vlan_tag=101)
+
+    response = post(alice, f"{TENANT}/segments", name="front", cluster="local", vlan_tag=101)
+
+    assert (response.status_code, response.json()["title"]) == (409, "taken")
+    assert "The next free tag is 102." in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("noun", "body"),
+    [
+        ("namespaces", {"name": "shop"}),
+        ("virtual-addresses", {"address": "127.10.9.9"}),
+        ("snat-addresses", {"address": "127.20.9.9"}),
+    ],
+)
+def test_address_or_namespace_is_taken_once_and_given_back(alice, charlie, cluster, noun, body):
+    made = post(alice, f"{TENANT}/{noun}", cluster="local", **body)
+    refused = post(charlie, f"/api/v1/tenants/globex/{noun}", cluster="local", **body)
+    gone = alice.client.delete(made["Location"])
+    taken = post(charlie, f"/api/v1/tenants/globex/{noun}", cluster="local", **body)
+
+    assert [response.status_code for response in (made, refused, gone, taken)] == [
+        201,
+        409,
+        204,
+        201,
+    ]
+    assert made.json() == {"id": made.json()["id"], "cluster": "local", **body}
+
+
+def test_network_change_makes_a_plan_with_its_reason(alice, cluster):
+    post(alice, f"{TENANT}/namespaces", cluster="local", name="shop", reason="New shop")
+
+    plans = alice.client.get(f"{TENANT}/plans").json()["results"]
+    assert [plan["reason"] for plan in plans] == ["New shop"]
+
+
+def test_member_gets_a_role_and_loses_it(alice, acme):
+    UserFactory(username="dora")
+
+    made = post(alice, f"{TENANT}/members", username="dora", role="devops")
+    gone = alice.client.delete(made["Location"])
+
+    assert (made.status_code, made.json()["role"]) == (201, "devops")
+    assert (gone.status_code, alice.client.get(made["Location"]).status_code) == (204, 404)
+
+
+def test_unknown_user_is_no_member(alice):
+    response = post(alice, f"{TENANT}/members", username="nobody", role="devops")
+
+    assert response.status_code == 404
+    assert "nobody" in response.json()["detail"]
+
+
+def test_key_of_a_token_is_shown_once(alice, acme):
+    made = post(alice, f"{TENANT}/tokens", name="ci", role="devops")
+    read = alice.client.get(made["Location"]).json()
+    gone = alice.client.delete(made["Location"])
+
+    assert (made.status_code, made["Cache-Control"]) == (201, "no-store")
+    assert made.json()["key"].startswith(read["key_hint"])
+    assert "key" not in read
+    assert gone.status_code == 204
+    with tenant_scope(acme.pk):
+        assert ApiToken.objects.get().revoked_at is not None
+
+
+def test_operation_is_cancelled_by_who_may_start_it(alice, bob, acme):
+    operation = OperationFactory(tenant=acme)
+    path = f"{TENANT}/operations/{operation.pk}"
+
+    refused = post(bob, f"{path}/cancel")
+    taken = post(alice, f"{path}/cancel")
+
+    assert (refused.status_code, taken.status_code) == (403, 202)
+    assert (taken["Location"], taken.json()["state"]) == (path, "Cancelled")
+    assert alice.client.get(path).json() == taken.json()
+
+
+def test_operations_are_filtered_by_state(alice, acme):
+    OperationFactory(tenant=acme)
+    OperationFactory(tenant=acme, state=OperationState.FAILED.value)
+
+    found = alice.client.get(f"{TENANT}/operations?state=Failed").json()["results"]
+
+    assert [operation["state"] for operation in found] == ["Failed"]
+
+
+def test_audit_is_the_tenants_own(alice, acme, globex):
+    mine = AuditEntryFactory(tenant=acme)
+    AuditEntryFactory(tenant=globex)
+
+    found = alice.client.get(f"{TENANT}/audit").json()["results"]
+
+    assert [entry["id"] for entry in found] == [mine.pk]
+
+
+def test_pages_follow_the_cursor_to_the_end(alice, acme):
+    made = [NamespaceFactory(tenant=acme).pk for _ in range(5)]
+    url, found, pages = f"{TENANT}/namespaces?limit=2", [], 0
+
+    while url:
+        page = alice.client.get(url).json()
+        found += [row["id"] for row in page["results"]]
+        url, pages = page["next"], pages + 1
+
+    assert (found, pages) == (made[::-1], 3)
+
+
+def test_page_is_stable_when_rows_are_added(alice, acme):
+    made = [NamespaceFactory(tenant=acme).pk for _ in range(4)]
+    first = alice.client.get(f"{TENANT}/namespaces?limit=2").json()
+    NamespaceFactory(tenant=acme)
+
+    second = alice.client.get(first["next"]).json()
+
+    assert [row["id"] for row in second["results"]] == made[1::-1]
+
+
+def _segment(tenant) -> None:
+    SubnetFactory(segment=SegmentFactory(tenant=tenant))
+
+
+LISTS = {
+    "segments": (_segment, 14),
+    "namespaces": (lambda tenant: NamespaceFactory(tenant=tenant), 13),
+    "virtual-addresses": (lambda tenant: VirtualAddressFactory(tenant=tenant), 13),
+    "snat-addresses": (lambda tenant: SnatAddressFactory(tenant=tenant), 13),
+    "members": (lambda tenant: MembershipFactory(tenant=tenant), 13),
+    "operations": (lambda tenant: OperationFactory(tenant=tenant), 13),
+    "audit": (lambda tenant: AuditEntryFactory(tenant=tenant), 13),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("noun", LISTS)
+def test_list_query_count_does_not_grow(alice, acme, django_assert_num_queries, noun, rows):
+    make, count = LISTS[noun]
+    for _ in range(rows):
+        make(acme)
+
+    with django_assert_num_queries(count):
+        response = alice.client.get(f"{TENANT}/{noun}")
+
+    assert response.status_code == 200
+    with platform_scope("test"):
+        assert Operation.objects.count() == (rows if noun == "operations" else 0)
