@@ -174,7 +174,7 @@ def the_tenants_address_answers_too(portal: Portal, acme: Service) -> None:
 def a_change_by_hand_is_healed(stack, portal: Portal, acme: Service) -> None:
     admin = stack.env["SLUICE_CADDY_ADMIN"]
     names = servers(admin)
-    name = next(name for name in names if name.startswith("sluice-acme-"))
+    name = next(name for name in names if name.startswith("sluice-acme."))
     add_server_by_hand(admin, name, {"listen": [acme.address], "routes": []})
     until(lambda: servers(admin) == names, "the drift is healed")
 
