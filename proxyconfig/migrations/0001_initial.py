@@ -3,8 +3,9 @@
 import django.contrib.postgres.fields
 import django.core.validators
 import django.utils.timezone
-import tenants.models.fields
 from django.db import migrations, models
+
+import tenants.models.fields
 
 
 class Migration(migrations.Migration):

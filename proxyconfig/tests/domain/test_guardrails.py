@@ -30,8 +30,11 @@ from proxyconfig.domain.resources import Resource
 EMPTY = Intent(tenant="acme")
 
 
+NOTHING_CHANGES = diff((), ())
+
+
 def codes(
-    after: Intent, *, before: Intent = EMPTY, auto_apply: bool = True, plan: Plan = diff((), ())
+    after: Intent, *, before: Intent = EMPTY, auto_apply: bool = True, plan: Plan = NOTHING_CHANGES
 ) -> list[str]:
     """What the guardrails find."""
     return [finding.code for finding in findings(Proposal(auto_apply, before, after, plan))]
