@@ -79,7 +79,7 @@ class IngressPolicyWriteSerializer(ReasonSerializer):
         child=serializers.CharField(max_length=49),
         default=list,
         max_length=_LONGEST_LIST,
-        help_text="Networks in CIDR notation. Empty lets any client in, which needs approval.",
+        help_text="Networks in CIDR notation. Empty lets any client in.",
     )
     is_enabled = serializers.BooleanField(required=False, default=True)
 
