@@ -138,6 +138,8 @@ def prepare_schema() -> None:
     django.setup()
     print("migrating the schema", flush=True)
     call_command("migrate", database="owner", interactive=False, verbosity=1)
+    print("checking what the database promises", flush=True)
+    call_command("check", databases=["default"])
     commands = get_commands()
     if "seed_demo" in commands:
         print("seeding two tenants", flush=True)
