@@ -27,6 +27,7 @@ from tenants import audit
 from tenants.domain.actor import system
 from tenants.errors import InvalidError, PermanentError, TransientError
 from tenants.models.scoped import platform_scope
+from tenants.models.segment import VirtualAddress
 from tenants.models.tenant import Tenant
 
 __all__ = ["due_placements", "placements_of", "reconcile"]
@@ -49,6 +50,7 @@ class _Work:
     tenant: Tenant
     flavour: str
     current: Current
+    footprint: Footprint
 
     @property
     def generation(self) -> int:
@@ -112,7 +114,17 @@ def _claim(placement_id: int) -> _Work | None:
         rows = placements.held(lease).select_related("tenant", "cluster")
         placement = rows.get()
         current = revisions.current(placement.tenant)
-    return _Work(lease, placement, placement.tenant, placement.cluster.flavour, current)
+        footprint = _footprint(placement, current)
+    flavour = placement.cluster.flavour
+    return _Work(lease, placement, placement.tenant, flavour, current, footprint)
+
+
+def _footprint(placement: Placement, current: Current) -> Footprint:
+    """Every address that the tenant holds there counts: one without a policy has to stay silent."""
+    held = VirtualAddress.objects.filter(tenant=placement.tenant, cluster=placement.cluster)
+    wanted = Footprint.of(current.intent)
+    addresses = {*held.values_list("address", flat=True), *wanted.virtual_addresses}
+    return Footprint(wanted.tenant, tuple(sorted(addresses)))
 
 
 def _look(work: _Work, rollout: Rollout) -> None:
@@ -142,7 +154,7 @@ def _bring(work: _Work, seen: Findings, rollout: Rollout) -> _Ending:
     """Observe, compare, and change the proxy where it differs."""
     desired = environment.compile_for(work.flavour, work.current.intent, tenant_id=work.tenant.pk)
     target = environment.target_for(work.flavour)
-    footprint = Footprint.of(work.current.intent)
+    footprint = work.footprint
     # What belongs to no tenant is repaired first: without it nothing else can be applied.
     repairs = () if work.tenant.is_paused else target.upkeep()
     change = diff(desired, target.observe(footprint))
@@ -150,9 +162,7 @@ def _bring(work: _Work, seen: Findings, rollout: Rollout) -> _Ending:
     seen.paused(work.tenant.is_paused)
     if change.is_empty:
         return _unchanged(work, seen, target, desired)
-    desired_hash = resources_hash(desired)
-    is_drift = not work.is_behind and work.placement.applied_hash == desired_hash
-    if is_drift:
+    if not work.is_behind and work.placement.applied_hash == resources_hash(desired):
         _record_drift(work, seen, change, repairs)
     if work.tenant.is_paused:
         seen.programmed(False, Reason.PAUSED_BY_OPERATOR, f"Not applied: {change.summary}.")
@@ -161,7 +171,7 @@ def _bring(work: _Work, seen: Findings, rollout: Rollout) -> _Ending:
         rollout.begin()
     outcomes = _apply(work, target, footprint, change, rollout)
     left = diff(desired, target.observe(footprint))
-    return _judge(work, seen, rollout, _Applied(target, desired, outcomes, left, repairs, is_drift))
+    return _judge(work, seen, rollout, _Applied(target, desired, outcomes, left, repairs))
 
 
 def _unchanged(work: _Work, seen: Findings, target: Target, desired: Sequence[Resource]) -> _Ending:
@@ -223,7 +233,6 @@ class _Applied:
     outcomes: Sequence[Outcome]
     left: Plan
     repairs: Sequence[str]
-    is_drift: bool
 
 
 def _judge(work: _Work, seen: Findings, rollout: Rollout, applied: _Applied) -> _Ending:
@@ -235,23 +244,32 @@ def _judge(work: _Work, seen: Findings, rollout: Rollout, applied: _Applied) -> 
         seen.refused(refused)
         rollout.failed(refused[0].message)
         return _Ending(seen.merged(), None, PERMANENT_RETRY)
+    if bad:
+        return _waiting(work, seen, rollout, Reason(bad[0].reason), bad[0].message)
     if not applied.left.is_empty:
-        reason = Reason(bad[0].reason) if bad else Reason.PENDING
-        message = bad[0].message if bad else f"Still to do: {applied.left.summary}."
-        seen.programmed(False, reason, message)
-        rollout.step("wait", message=message)
-        return _Ending(seen.merged(), None, _next_attempt(work))
+        # It took everything and holds something else: another hand was at work in between.
+        _record_drift(work, seen, applied.left, ())
+        message = f"Still to do: {applied.left.summary}."
+        return _waiting(work, seen, rollout, Reason.PENDING, message)
     seen.programmed(True, Reason.PROGRAMMED, _held(applied.desired))
     seen.probed(applied.target.probe(applied.desired))
     values: dict[str, object] = {"applied_at": now}
-    healed = ""
-    if applied.is_drift:
-        healed = findings.drift_message(seen)
+    healed = findings.drift_message(seen) if seen.is_drifted else ""
+    if healed:
         seen.healed(Reason.RESTARTED if applied.repairs else Reason.HEALED, healed, now)
         values["drift_healed_at"] = now
     else:
         seen.no_drift()
     return _Ending(seen.merged(), resources_hash(applied.desired), values=values, healed=healed)
+
+
+def _waiting(
+    work: _Work, seen: Findings, rollout: Rollout, reason: Reason, message: str
+) -> _Ending:
+    """It may work the next time."""
+    seen.programmed(False, reason, message)
+    rollout.step("wait", message=message)
+    return _Ending(seen.merged(), None, _next_attempt(work))
 
 
 def _end(work: _Work, ending: _Ending, rollout: Rollout) -> None:

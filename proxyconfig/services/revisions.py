@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
+from django.db.models import QuerySet
+
 from proxyconfig.domain import manifest
 from proxyconfig.domain.intent import Intent
 from proxyconfig.models import Plan, Revision
@@ -93,10 +95,7 @@ def supersede(
     if not stale:
         return
     Plan.objects.filter(pk__in=stale).update(state=ChangeState.SUPERSEDED.value)
-    applies = Operation.objects.filter(
-        tenant=tenant, kind=OperationKind.APPLY, target_id__in=stale, ended_at__isnull=True
-    )
-    for operation in applies:
+    for operation in _open_applies(tenant).filter(target_id__in=stale):
         operations.ask_to_stop(operation, actor=actor)
 
 
@@ -119,10 +118,7 @@ class Rollout:
             begun = Plan.objects.filter(pk=self._plan_id, state=ChangeState.APPROVED.value).update(
                 state=ChangeState.APPLYING.value
             )
-            operation = self._open_operation()
-        if operation is not None and operation.state == OperationState.QUEUED:
-            operation = operations.claim(operation.pk)
-        self._operation = operation
+        self._take_operation()
         if begun:
             self.step("plan", message="Compared with what the proxy holds")
 
@@ -156,9 +152,10 @@ class Rollout:
             if done:
                 plan = Plan.objects.get(pk=self._plan_id)
                 audit.record(system("reconcile", trace_id=plan.trace_id), "plan.applied", plan)
-                self._operation = self._operation or self._open_operation()
         if done:
-            self._finish()
+            self._take_operation()
+            self._end(operations.finish)
+            self._end_older()
 
     def failed(self, message: str) -> None:
         """It cannot be applied as it is; trying again cannot help."""
@@ -172,13 +169,9 @@ class Rollout:
                 plan = Plan.objects.get(pk=self._plan_id)
                 actor = system("reconcile", trace_id=plan.trace_id)
                 audit.record(actor, "plan.failed", plan, detail={"message": message})
+        if failed:
+            self._take_operation()
         self._end(partial(operations.fail, error=message))
-
-    def _finish(self) -> None:
-        operation = self._operation
-        if operation is not None and operation.state == OperationState.QUEUED:
-            self._operation = operations.claim(operation.pk)
-        self._end(operations.finish)
 
     def _end(self, end: Callable[[Operation], None]) -> None:
         operation, self._operation = self._operation, None
@@ -188,10 +181,22 @@ class Rollout:
         with contextlib.suppress(operations.LeaseLostError):
             end(operation)
 
-    def _open_operation(self) -> Operation | None:
-        return Operation.objects.filter(
-            tenant=self._tenant,
-            kind=OperationKind.APPLY,
-            target_id=self._plan_id,
-            ended_at__isnull=True,
-        ).first()
+    def _take_operation(self) -> None:
+        """The plan's operation, as far as it has not ended; a queued one is claimed."""
+        with tenant_scope(self._tenant.pk):
+            operation = _open_applies(self._tenant).filter(target_id=self._plan_id).first()
+        if operation is not None and operation.state == OperationState.QUEUED:
+            operation = operations.claim(operation.pk)
+        self._operation = operation
+
+    def _end_older(self) -> None:
+        """End what a dead worker left running of plans that this one superseded."""
+        with tenant_scope(self._tenant.pk):
+            older = list(_open_applies(self._tenant).exclude(target_id=self._plan_id))
+        for operation in older:
+            self._operation = operation
+            self._end(operations.cancelled)
+
+
+def _open_applies(tenant: Tenant) -> QuerySet[Operation]:
+    return Operation.objects.filter(tenant=tenant, kind=OperationKind.APPLY, ended_at__isnull=True)

@@ -59,7 +59,13 @@ class LocalProxy:
 
     def servers(self) -> dict[str, object]:
         """Caddy's servers now."""
-        return self.caddy.admin.call("GET", SERVERS).body or {}
+        reply = self.caddy.admin.call("GET", SERVERS)
+        return (reply.body or {}) if reply.is_ok else {}
+
+    @property
+    def is_emptied(self) -> bool:
+        """True when Caddy has no configuration at all."""
+        return not self.caddy.admin.call("GET", "/config/").body
 
     def tenants(self) -> list[str]:
         """Whom the egress proxy knows."""

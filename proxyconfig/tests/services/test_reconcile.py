@@ -115,6 +115,17 @@ def test_tenant_without_any_revision_is_denied_by_name(acme, cluster, local_prox
     assert placement.health == Health.HEALTHY
 
 
+def test_address_without_a_policy_stays_silent_whoever_opens_it(alice, cluster, local_proxy):
+    placement = PlacementFactory(tenant=alice.tenant, cluster=cluster)
+    reconcile(placement.pk)
+    local_proxy.change_by_hand("PUT", f"{SERVERS}/mine", {"listen": [f"{ADDRESS}:8080"]})
+
+    reconcile(placement.pk)
+
+    assert get(ADDRESS) == 0
+    assert "CaddyServer mine was there" in placement_of(alice.tenant).drift_message
+
+
 def test_deleted_policy_closes_the_address(alice, opened):
     with alice.acting() as actor:
         policies.delete_ingress(IngressPolicy.objects.get(), actor=actor, reason="close")
@@ -129,8 +140,9 @@ def test_second_look_changes_nothing_and_costs_a_fixed_few_queries(
 ):
     before = placement_of(alice.tenant)
 
-    # Begin, settings, claim, placement, revision, end; begin, settings, the one update, end.
-    with django_assert_num_queries(10):
+    # Begin, settings, claim, placement, revision, addresses, end; begin, settings, the one update,
+    # end.
+    with django_assert_num_queries(11):
         reconcile(before.pk)
 
     after = placement_of(alice.tenant)
@@ -279,6 +291,23 @@ def test_flavour_that_nobody_can_keep_needs_a_person(alice, acme):
     assert conditions_of(placement)["Accepted"] == ("False", "Unsupported")
     assert placement.health == Health.DEGRADED
     assert placement.next_attempt_at > timezone.now() + timedelta(seconds=30)
+
+
+def test_plan_that_no_retry_can_apply_fails_with_its_operation(alice, cluster):
+    cluster.flavour = "spk"
+    cluster.save()
+    with alice.acting() as actor:
+        policies.save_egress(alice.tenant, egress(), actor=actor, reason="docs")
+
+    reconcile(placement_of(alice.tenant).pk)
+    reconcile(placement_of(alice.tenant).pk)
+
+    with platform_scope("test"):
+        assert Plan.objects.get().state == ChangeState.FAILED
+        operation = Operation.objects.get()
+        assert AuditEntry.objects.filter(event="plan.failed").count() == 1
+    assert operation.state == OperationState.FAILED
+    assert "cannot keep a proxy of flavour spk" in operation.error
 
 
 def test_placement_that_is_gone_is_a_normal_end(acme, cluster):

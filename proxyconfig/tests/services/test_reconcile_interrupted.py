@@ -209,3 +209,19 @@ def test_failure_does_not_hold_up_a_wish_that_came_meanwhile(wished, interrupted
     after = placement()
     assert after.attempts == 0
     assert placements.due_placements(timezone.now(), 10) == [wished.pk]
+
+
+def test_hand_that_is_quicker_than_the_check_is_named_too(wished, interrupted, local_proxy):
+    def remove_what_was_just_applied(number: int, name: str) -> None:
+        if number == CALLS - 1:
+            local_proxy.change_by_hand("DELETE", f"{SERVERS}/sluice-acme.http-127-110-1-1-8080")
+
+    interrupted.before = remove_what_was_just_applied
+    reconcile(wished.pk)
+    seen = placement()
+    reconcile(wished.pk)
+    healed = placement()
+
+    assert (seen.sync_state, seen.drift_count) == (SyncState.DRIFTED, 1)
+    assert (healed.sync_state, healed.drift_count) == (SyncState.IN_SYNC, 1)
+    assert healed.drift_healed_at >= seen.drifted_at
