@@ -23,10 +23,10 @@ static = SLUICE_SECRET_KEY=static DATABASE_URL=postgresql://none@127.0.0.1/none 
 	DJANGO_SETTINGS_MODULE=portal.settings_test
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev test check bench fix lock
+.PHONY: help up dev test pictures check bench fix lock
 
 help: ## Print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Install what is missing and run all of Sluice on this machine, until Ctrl-C
 	$(install) run
@@ -39,6 +39,12 @@ dev: ## The same with debug pages, restarting when code changes
 test: ## Run every test, with a Postgres and a Redis of their own [FULL=1] [ARGS=...]
 	$(install) run dev browser
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+pictures: ## Take the pictures of docs/images anew, from the browser test
+	$(install) run dev browser
+	@mkdir -p var/screenshots
+	SLUICE_SCREENSHOTS=var/screenshots $(BIN)/python -m pytest tests/e2e
+	@for picture in docs/images/*.png; do cp var/screenshots/$$(basename $$picture) docs/images/; done
 
 check: ## Format, lint, types, import contracts, migrations, templates, docs
 	$(install) run dev

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from deploy.local import credentials, database
+from deploy.local import credentials, database, demo
 from deploy.local.credentials import Credentials
 from deploy.local.errors import StartError
 from deploy.local.layout import Layout
@@ -42,6 +42,7 @@ def make_plan(
         ),
         redis_url=redis.url if redis else environment["REDIS_URL"],
         debug=debug,
+        demo=demo.is_wanted(environment) and not throwaway and not demo.obstacle(),
         base=environment,
     )
 

@@ -43,11 +43,11 @@ def redis_server(url: str) -> Probe:
     return probe
 
 
-def http_port(port: int, path: str) -> Probe:
+def http_port(port: int, path: str, *, host: str = LOOPBACK) -> Probe:
     """Ready when ``path`` is answered with anything but a server error."""
 
     def probe() -> None:
-        _ask(http.client.HTTPConnection(LOOPBACK, port, timeout=_TIMEOUT_SECONDS), path)
+        _ask(http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS), path)
 
     return probe
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import convert_model, database, leftovers, probes
+from deploy.local import convert_model, database, demo, leftovers, probes
 from deploy.local.caddy import Caddy
 from deploy.local.credentials import Credentials
 from deploy.local.layout import Layout
@@ -46,6 +46,8 @@ class Plan:
     """Of the role that bootstraps; the apps get URLs of lesser roles, derived from it."""
     redis_url: str
     debug: bool = False
+    demo: bool = False
+    """Whether the demo's outside world runs too."""
     base: Mapping[str, str]
     """What the children inherit from the caller's environment."""
 
@@ -95,7 +97,11 @@ class Plan:
     def units(self) -> list[Unit]:
         """Everything, in the order in which it is best read."""
         backing = [unit for unit in (self._postgres_unit(), self._redis_unit()) if unit]
-        return [*backing, *self._steps(), *self._proxies(), *self._web(), *self._workers()]
+        outside = [self._demo_unit()] if self.demo else []
+        return [
+            *(*backing, *self._steps(), *self._proxies(), *self._web(), *self._workers()),
+            *outside,
+        ]
 
     def _defaults(self) -> dict[str, str]:
         """What the operator may set otherwise."""
@@ -263,6 +269,17 @@ class Plan:
                 reloads=True,
             ),
         ]
+
+    def _demo_unit(self) -> Unit:
+        host, port = demo.SEARCH
+        return Unit(
+            name="demo",
+            summary=f"a stand-in for the web: search on {host}:{port}, this manual's site",
+            command=(_PYTHON, "-m", "tests.wire"),
+            env=self.environment(),
+            probe=probes.http_port(port, "/_seen", host=host),
+            reloads=True,
+        )
 
     def _worker(
         self, queue: str, summary: str, pool: tuple[str, ...], *, needs: tuple[str, ...] = ()

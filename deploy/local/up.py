@@ -10,7 +10,7 @@ import threading
 import time
 from types import FrameType
 
-from deploy.local import credentials, database, leftovers
+from deploy.local import credentials, database, demo, leftovers
 from deploy.local import layout as layouts
 from deploy.local.console import Console
 from deploy.local.errors import StartError
@@ -57,6 +57,8 @@ def run(console: Console, *, dev: bool) -> None:
         console.line(f"  ok  ended {cleared} processes that an earlier run had left")
     layout.rotate_logs()
     plan = make_plan(layout, os.environ, debug=dev)
+    if demo.is_wanted(os.environ) and not plan.demo:
+        console.line(f"  --  {demo.obstacle()}")
     supervisor = Supervisor(plan.units(), layout=layout, stack=plan.stack, console=console)
     _obey_signals(supervisor, console)
     if dev:

@@ -100,6 +100,7 @@ class Portal:
         self.page.set_viewport_size(WIDE)
         if folder:
             self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+            self.page.screenshot(path=Path(folder) / f"{name}-top.png")
 
     def _open_policy(self, tenant: str, kind: str, name: str) -> None:
         self.open(f"/t/{tenant}/policies/")
