@@ -1,10 +1,14 @@
 """The REST API's description, its two viewers, and the answer for paths that mean nothing."""
 
+from pathlib import Path
 from typing import Any
 
 from csp.decorators import csp_update
+from django.conf import settings
+from django.http import FileResponse, HttpRequest
 from django.urls import Resolver404, resolve
 from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import (
     SpectacularAPIView,
@@ -22,6 +26,13 @@ from tenants.errors import NotVisibleError
 # Scripts stay the portal's own files.
 _VIEWER_STYLES = {"style-src": "'unsafe-inline'"}
 _REDOC = {**_VIEWER_STYLES, "worker-src": "blob:"}
+
+
+@require_safe
+def errors(request: HttpRequest) -> FileResponse:
+    """What each error code means: the page that the ``type`` of a problem points to."""
+    page = Path(settings.BASE_DIR, "docs", "reference", "errors.md")
+    return FileResponse(page.open("rb"), content_type="text/plain; charset=utf-8")
 
 
 class SchemaView(SpectacularAPIView):

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from portal import health, views
-from portal.api import ApiDocsView, ApiReferenceView, NoSuchApiView, SchemaView
+from portal.api import ApiDocsView, ApiReferenceView, NoSuchApiView, SchemaView, errors
 
 _PAGES = [
     path("", views.overview, name="overview"),
@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("docs/errors", errors, name="error-reference"),
     path("api/schema/", SchemaView.as_view(), name="api-schema"),
     path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
     path("api/redoc/", ApiReferenceView.as_view(), name="api-reference"),

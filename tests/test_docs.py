@@ -256,7 +256,9 @@ def api_routes(patterns: list[URLPattern | URLResolver], above: str = "") -> Ite
         if isinstance(pattern, URLResolver):
             yield from api_routes(pattern.url_patterns, route)
         elif route.startswith("api/v1/"):
-            methods = (name.upper() for name in getattr(pattern.callback, "actions", None) or {})
+            # HEAD comes with GET, and DRF adds it to the route with the first request.
+            actions = getattr(pattern.callback, "actions", None) or {}
+            methods = (name.upper() for name in actions if name != "head")
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.removeprefix("api/v1/"))
             yield f"{path} {', '.join(sorted(methods))}"
 

@@ -60,3 +60,11 @@ def test_other_pages_keep_the_strict_policy(db, client):
     policy = client.get("/login/")["Content-Security-Policy"]
 
     assert "unsafe" not in policy
+
+
+def test_problems_point_to_a_page_that_explains_them(db, client):
+    problem = client.get("/api/v1/tenants").json()
+
+    page = b"".join(client.get(problem["type"].partition("#")[0]).streaming_content).decode()
+
+    assert problem["title"] in page

@@ -1,5 +1,6 @@
 """Every error of the REST API in one shape: RFC 9457, ``application/problem+json``."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,28 @@ from rest_framework.views import exception_handler
 
 from tenants.errors import InvalidError, SluiceError, TransientError
 
+logger = logging.getLogger(__name__)
+
+# Our words for the framework's own errors: stable, whatever it calls them.
+_CODES: dict[type[exceptions.APIException], str] = {
+    exceptions.AuthenticationFailed: "authentication-failed",
+    exceptions.MethodNotAllowed: "method-not-allowed",
+    exceptions.NotAcceptable: "not-acceptable",
+    exceptions.NotAuthenticated: "not-authenticated",
+    exceptions.NotFound: "not-found",
+    exceptions.ParseError: "parse-error",
+    exceptions.PermissionDenied: "permission-denied",
+    exceptions.UnsupportedMediaType: "unsupported-media-type",
+}
+_SIGN_IN = "Sign in, or send an API token: Authorization: Bearer slc_..."
+
 
 def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: a problem document, or None for a defect of ours."""
     trace_id = getattr(context["request"], "trace_id", "")
     if isinstance(error, SluiceError):
+        if error.status >= 500:
+            logger.error(error.message, exc_info=error, extra={"trace_id": trace_id})
         return _problem(
             error.status,
             error.code,
@@ -33,7 +51,9 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
         extra = {"errors": _field_errors(error.detail)}
         detail = "The request has fields that cannot be taken; see errors."
         return _problem(400, "invalid", detail, trace_id=trace_id, extra=extra)
-    code = str(error.default_code).replace("_", "-")
+    if isinstance(error, exceptions.NotAuthenticated):
+        error.detail = exceptions.ErrorDetail(_SIGN_IN, code=error.default_code)
+    code = _CODES.get(type(error), "error")
     headers = {
         name: response[name] for name in ("WWW-Authenticate", "Retry-After") if name in response
     }
