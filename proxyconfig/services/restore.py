@@ -51,6 +51,8 @@ def restore_rows(tenant: Tenant, intent: Intent, *, actor: Actor) -> None:
         _restore_segments(tenant, intent, clusters, actor)
         _restore_snat(tenant, intent, clusters, actor)
         _restore_ingress(tenant, intent, clusters, actor)
+        # Only now: until its policy was put back, a namespace may have been in use.
+        Namespace.objects.filter(tenant=tenant).exclude(name__in=intent.namespaces).delete()
         _restore_egress(tenant, intent, actor)
 
 
@@ -96,9 +98,7 @@ class _Clusters:
 
 
 def _restore_namespaces(tenant: Tenant, intent: Intent, clusters: _Clusters, actor: Actor) -> None:
-    rows = Namespace.objects.filter(tenant=tenant)
-    rows.exclude(name__in=intent.namespaces).delete()
-    known = set(rows.values_list("name", flat=True))
+    known = set(Namespace.objects.filter(tenant=tenant).values_list("name", flat=True))
     for name in intent.namespaces:
         if name not in known:
             cluster = clusters.named(None)

@@ -268,6 +268,21 @@ def test_roll_back_makes_the_older_intent_current_again(alice):
     assert second.state == ChangeState.ROLLED_BACK
 
 
+def test_roll_back_takes_a_policy_out_of_a_namespace_that_came_later(alice, cluster):
+    with alice.acting() as actor:
+        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open")
+        first = Revision.objects.get()
+        segments.add_namespace(alice.tenant, cluster, "later", actor=actor)
+        policy = IngressPolicy.objects.get()
+        moved = ingress(namespace="later")
+        policies.save_ingress(alice.tenant, moved, actor=actor, reason="move", policy=policy)
+
+        plans.rollback(first, actor=actor, reason="was a mistake")
+
+        assert manifest.intent_hash(build_intent(alice.tenant)) == first.intent_hash
+        assert IngressPolicy.objects.get().namespace.name == "acme-rag"
+
+
 def test_roll_back_to_the_current_revision_is_refused(alice):
     with alice.acting() as actor:
         policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open")
