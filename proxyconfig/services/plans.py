@@ -28,6 +28,8 @@ from tenants.models.tenant import Tenant
 
 RULE = "rule:auto-apply"
 NO_CHANGE = "rule:no-change"
+# How a plan ends that leaves the rows as its base revision has them; applied: without a change.
+_RESTORED = (ChangeState.REFUSED, ChangeState.CANCELLED, ChangeState.APPLIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def approve(plan: Plan, *, actor: Actor, comment: str) -> Plan:
 
     Raises:
         InvalidError: no comment was given.
-        ForbiddenError: the actor may not approve, or is the plan's author.
+        ForbiddenError: the actor may not approve, or has written the plan or a part of it.
         ConflictError: the plan is decided, stale, or not the one that the actor saw.
     """
     comment = _required(comment, "comment")
@@ -114,10 +116,10 @@ def approve(plan: Plan, *, actor: Actor, comment: str) -> Plan:
     with transaction.atomic():
         tenant = lock(plan.tenant)
         current = _awaiting(plan)
-        if _is_author(current, actor):
+        if has_written(current, actor=actor):
             raise ForbiddenError(
-                f"You proposed {current} yourself, so a second person has to approve it. Ask"
-                f" another NetOps of {tenant}."
+                f"You proposed {current} or a part of it yourself, so a second person has to"
+                f" approve it. Ask another NetOps of {tenant}."
             )
         _check_fresh(tenant, current)
         granted = _grant(tenant, current, actor)
@@ -179,6 +181,24 @@ def rollback(revision: Revision, *, actor: Actor, reason: str) -> Plan:
                 state=ChangeState.ROLLED_BACK.value
             )
     return plan
+
+
+def has_written(plan: Plan, *, actor: Actor) -> bool:
+    """True when the actor proposed the plan, or one that waited and that it took up.
+
+    A plan holds all that the rows say, so another person's harmless change would otherwise carry
+    the actor's own past the second pair of eyes.
+    """
+    same_base = Plan.objects.filter(
+        tenant=plan.tenant_id, base_generation=plan.base_generation, pk__lt=plan.pk
+    )
+    # Each of these put the rows back to the revision, so nothing from before is left in the plan.
+    restored = same_base.filter(state__in=[state.value for state in _RESTORED]).first()
+    carried = same_base.filter(state=ChangeState.SUPERSEDED.value)
+    if restored is not None:
+        carried = carried.filter(pk__gt=restored.pk)
+    parts = [plan, *carried.only("author_id", "author_name")]
+    return any(_is_author(part, actor) for part in parts)
 
 
 def _draft(tenant: Tenant, before: Intent, flavours: set[str]) -> _Draft:

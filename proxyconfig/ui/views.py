@@ -118,6 +118,7 @@ def _plan_page(request: TenantRequest, plan: Plan, form: DecisionForm) -> HttpRe
     revision = Revision.objects.filter(plan=plan).first()
     actor = request.actor
     is_author = plan.author_id == request.user.pk
+    has_written = plan.awaits_decision and plans.has_written(plan, actor=actor)
     is_old = revision is not None and revision.generation < request.tenant.generation
     context = {
         "plan": plan,
@@ -125,8 +126,8 @@ def _plan_page(request: TenantRequest, plan: Plan, form: DecisionForm) -> HttpRe
         "revision": revision,
         "generation": request.tenant.generation,
         "decision_form": form,
-        "is_author": is_author,
-        "can_decide": plan.awaits_decision and actor.may(Action.APPROVE_PLAN) and not is_author,
+        "has_written": has_written,
+        "can_decide": plan.awaits_decision and actor.may(Action.APPROVE_PLAN) and not has_written,
         "can_cancel": plan.awaits_decision and (is_author or actor.may(Action.APPROVE_PLAN)),
         "can_roll_back": is_old and actor.may(Action.EDIT_POLICY),
         "live_url": plan.get_absolute_url(),

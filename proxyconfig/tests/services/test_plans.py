@@ -128,6 +128,27 @@ def test_author_cannot_approve_under_a_tokens_name(waiting, alice):
         plans.approve(waiting, actor=disguised, comment="fine")
 
 
+def test_author_cannot_approve_the_own_part_in_anothers_plan(waiting, alice, dora):
+    with dora.acting() as actor:
+        both = policies.save_egress(dora.tenant, egress(), actor=actor, reason="and docs")
+
+    for author in (alice, dora):
+        with author.acting() as actor, pytest.raises(ForbiddenError, match="a part of it"):
+            plans.approve(both, actor=actor, comment="fine")
+
+
+def test_author_of_what_was_turned_down_approves_what_came_after(waiting, alice, dora):
+    with dora.acting() as actor:
+        both = policies.save_egress(dora.tenant, egress(), actor=actor, reason="and docs")
+        plans.cancel(both, actor=actor)
+        docs = policies.save_egress(dora.tenant, egress(), actor=actor, reason="docs alone")
+
+    with alice.acting() as actor:
+        approved = plans.approve(docs, actor=actor, comment="fine")
+
+    assert approved.state == ChangeState.APPROVED
+
+
 def test_reader_cannot_decide(waiting, bob):
     with bob.acting() as actor:
         with pytest.raises(ForbiddenError):
