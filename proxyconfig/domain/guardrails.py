@@ -10,12 +10,14 @@ from typing import Final
 from proxyconfig.domain.destinations import can_be_granted
 from proxyconfig.domain.fields import Action, JsonValue, Mode
 from proxyconfig.domain.intent import EgressPolicy, EgressRule, IngressPolicy, Intent
-from proxyconfig.domain.notation import as_network
+from proxyconfig.domain.notation import IpNetwork, as_network
 from proxyconfig.domain.plan import Plan, PlanAction
 
 # Below this, a port is one that the operating system gives to privileged processes only.
 PRIVILEGED_PORTS_END: Final = 1024
 MOST_DELETES: Final = 10
+# By IP version. A shorter prefix is a good part of the internet: two of /1 are all of it.
+BROADEST_PREFIX: Final = {4: 8, 6: 16}
 
 APPROVAL_REQUIRED: Final = "approval-required"
 OPEN_TO_ANY_SOURCE: Final = "open-to-any-source"
@@ -109,16 +111,21 @@ def _open_to_any_destination(proposal: Proposal) -> Iterator[Finding]:
         if (name, cidr) not in known:
             yield Finding(
                 OPEN_TO_ANY_DESTINATION,
-                f"Egress policy {name} allows every public address ({cidr}). Name the hosts or"
-                " networks that are needed, or have somebody else approve it.",
+                f"Egress policy {name} allows a good part of the internet ({cidr}). Name the hosts"
+                " or networks that are needed, or have somebody else approve it.",
             )
 
 
 def _rules_to_anywhere(intent: Intent) -> Iterator[tuple[str, str]]:
     for policy in intent.egress_policies:
         for rule in policy.rules:
-            if rule.cidr and rule.action is Action.ALLOW and as_network(rule.cidr).prefixlen == 0:
+            if rule.cidr and rule.action is Action.ALLOW and _is_broad(as_network(rule.cidr)):
                 yield policy.name, rule.cidr
+
+
+def _is_broad(network: IpNetwork) -> bool:
+    # A private network has a gate of its own, the grant.
+    return network.prefixlen < BROADEST_PREFIX[network.version] and not can_be_granted(network)
 
 
 def _many_deletes(proposal: Proposal) -> Iterator[Finding]:

@@ -97,6 +97,10 @@ def test_what_was_open_before_is_not_asked_about_again():
         ("203.0.114.0/24", False, []),
         ("0.0.0.0/0", False, [OPEN_TO_ANY_DESTINATION]),
         ("::/0", False, [OPEN_TO_ANY_DESTINATION]),
+        ("128.0.0.0/1", False, [OPEN_TO_ANY_DESTINATION]),
+        ("2000::/3", False, [OPEN_TO_ANY_DESTINATION]),
+        ("8.0.0.0/8", False, []),
+        ("fc00::/7", True, []),
     ],
 )
 def test_networks_that_need_a_second_look(cidr, granted, expected):
