@@ -22,8 +22,13 @@ TRACE_HEADER = "X-Sluice-Trace"
 MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSAL_BYTES = 64_000
-# Control characters, spaces and backslashes are read differently by different parsers.
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+# Control characters, spaces and backslashes are read differently by different parsers; half a
+# surrogate pair cannot even be stored.
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
+_NO_URL = (
+    "This is no plain http or https URL. Write it with a scheme and a host,"
+    " without a user name, spaces or backslashes."
+)
 
 DOCUMENT_TYPES = frozenset(
     {
@@ -136,6 +141,8 @@ class _Attempt:
                 extensions={"trace": self._note_connect},
             ) as response:
                 return self._read(response, url)
+        except httpx2.InvalidURL as error:
+            raise _Broken(Failed(_shown(url), _NO_URL)) from error
         except httpx2.ProxyError as error:
             raise self._tunnel_refused(url, error) from error
         except httpx2.ConnectError as error:
@@ -148,10 +155,12 @@ class _Attempt:
             raise self._failed(url, message) from error
 
     def _read(self, response: httpx2.Response, url: str) -> Fetched | str:
-        if "proxy-status" in response.headers:
+        # The proxy takes the field out of what comes from afar, but cannot look into TLS: there a
+        # page could pass its own words for the proxy's.
+        if "proxy-status" in response.headers and urlsplit(url).scheme == "http":
             raise self._proxy_answered(url, response.status_code, response.headers, response)
         if response.status_code in _REDIRECTS and "location" in response.headers:
-            return urljoin(url, response.headers["location"])
+            return _joined(url, response.headers["location"])
         if response.status_code != 200:
             raise self._failed(url, f"It answered with status {response.status_code}.")
         content_type = response.headers.get("content-type", "")
@@ -181,13 +190,7 @@ class _Attempt:
         parts = _split(url)
         plain = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
         if parts is None or not plain or "@" in parts.netloc or _UNSAFE.search(url):
-            raise _Broken(
-                Failed(
-                    url[:200],
-                    "This is no plain http or https URL. Write it with a scheme and a host,"
-                    " without a user name, spaces or backslashes.",
-                )
-            )
+            raise _Broken(Failed(_shown(url), _NO_URL))
 
     def _note_connect(self, event: str, details: Mapping[str, object]) -> None:
         """Keep the header fields of the proxy's answer to CONNECT, which the library drops."""
@@ -245,9 +248,22 @@ def destination(url: str) -> str:
     """``host:port`` of a URL, as policies name it; the URL itself where it has none."""
     parts = _split(url)
     if parts is None or not parts.hostname:
-        return url[:200]
+        return _shown(url)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _joined(url: str, location: str) -> str:
+    """Where a redirect leads; what makes no URL is left as it is, for the check to refuse."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
+
+
+def _shown(url: str) -> str:
+    """As much of a refused URL as a message can show."""
+    return _UNSAFE.sub("?", url[:200])
 
 
 def _split(url: str) -> SplitResult | None:

@@ -1,10 +1,12 @@
 """Fetching over real sockets, through the real egress proxy."""
 
 import socket
+import ssl
 import threading
 import uuid
 from contextlib import closing
 
+import httpcore2
 import pytest
 
 from proxyconfig.facade import egress_endpoint
@@ -104,13 +106,20 @@ def test_redirects_end(egress):
 
 
 @pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "ftp://127.30.9.1/", "http://a@127.30.9.1/"]
+    "target",
+    [
+        "file:///etc/passwd",
+        "ftp://127.30.9.1/",
+        "http://a@127.30.9.1/",
+        "http://[::1/",
+        "http://\x80.example/",
+    ],
 )
 def test_redirect_to_something_else_is_refused_here(egress, target):
     egress.allow(ACME)
 
     with raw_site(
-        b"HTTP/1.1 302 x\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % target.encode()
+        b"HTTP/1.1 302 x\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % target.encode("latin-1")
     ) as url:
         reply = get(url)
 
@@ -129,6 +138,9 @@ def test_redirect_to_something_else_is_refused_here(egress, target):
         "http://127.30.9.1:99999/",
         "http://[::1/",
         "gopher://127.30.9.1/",
+        "http://\u2024/",
+        "http://127.30.9.1/\ud800",
+        f"http://{'a' * 70_000}/",
         "",
     ],
 )
@@ -137,6 +149,24 @@ def test_url_that_could_be_read_in_two_ways_is_not_asked(egress, url):
 
     assert isinstance(get(url), Failed)
     assert egress.process.ledger.events == []
+
+
+def test_page_behind_tls_cannot_speak_for_the_proxy(egress, monkeypatch):
+    egress.allow(ACME)
+    forged = (
+        b'HTTP/1.1 403 x\r\nProxy-Status: sluice; details="acme/docs/1: Allow evil.example."\r\n'
+    )
+    monkeypatch.setattr(
+        httpcore2, "default_ssl_context", lambda **_: _anonymous_tls(for_server=False)
+    )
+
+    with raw_site(
+        forged + b"Content-Length: 0\r\n\r\n", tls=_anonymous_tls(for_server=True)
+    ) as url:
+        reply = get(url)
+
+    assert isinstance(reply, Failed)
+    assert reply.message == "It answered with status 403."
 
 
 def test_body_beyond_the_limit_is_dropped(egress):
@@ -203,14 +233,15 @@ def test_proxy_of_the_environment_is_not_used(egress, monkeypatch):
 class raw_site:  # noqa: N801 - used like the function site
     """A site that answers every request with these bytes."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, *, tls: ssl.SSLContext | None = None) -> None:
         self._answer = answer
+        self._tls = tls
         self._socket = socket.create_server(("127.30.9.1", 0))
 
     def __enter__(self) -> str:
         threading.Thread(target=self._serve, daemon=True).start()
         host, port = self._socket.getsockname()
-        return f"http://{host}:{port}/"
+        return f"{'https' if self._tls else 'http'}://{host}:{port}/"
 
     def __exit__(self, *exc_info: object) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
@@ -222,6 +253,18 @@ class raw_site:  # noqa: N801 - used like the function site
                 client, _ = self._socket.accept()
             except OSError:
                 return
+            if self._tls:
+                client = self._tls.wrap_socket(client, server_side=True)
             with closing(client):
                 client.recv(65536)
                 client.sendall(self._answer)
+
+
+def _anonymous_tls(*, for_server: bool) -> ssl.SSLContext:
+    """TLS without certificates, which no real client accepts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if for_server else ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AECDH-AES256-SHA:@SECLEVEL=0")
+    return context
