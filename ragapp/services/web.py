@@ -1,6 +1,7 @@
 """The web route: a search service, pages and their passages, all through the tenant's egress."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -24,6 +25,7 @@ _PAGE = fetch.Limits(body_bytes=5_000_000, total_seconds=15.0)
 _EXTRACTION = ExtractionLimits(input_bytes=5_000_000, result_bytes=5_000_000, wall_seconds=20.0)
 # Passages whose vectors are computed while the reader waits; keywords choose among more.
 MOST_EMBEDDED = 24
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 SEARCH_PURPOSE = "the web search service"
 
 
@@ -119,9 +121,19 @@ def _hits(content: bytes) -> list[WebHit] | None:
         answer = json.loads(content)
         results = answer["results"]
         return [
-            WebHit(str(found["url"]), str(found.get("title", "")), str(found.get("content", "")))
+            WebHit(
+                # A strange URL is refused when it is fetched; here it must only be storable.
+                _storable(found["url"]),
+                _storable(found.get("title", "")),
+                _storable(found.get("content", "")),
+            )
             for found in results
             if str(found["url"]).startswith(("http://", "https://"))
         ]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _storable(found: object) -> str:
+    """Text that the run's row can hold: a page chose it, and PostgreSQL takes no NUL in JSON."""
+    return _UNSTORABLE.sub("\ufffd", str(found))

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from ragapp.domain.document import Document
 from ragapp.extract.formats.html import extract_html
 from ragapp.extract.formats.markdown import extract_markdown
-from ragapp.extract.formats.plain import extract_plain
+from ragapp.extract.formats.plain import clean, extract_plain
 
 # Bytes and the declared character set (may be empty) to a document.
 Extractor = Callable[[bytes, str], Document]
@@ -58,7 +58,8 @@ def read(content: bytes, content_type: str, url: str) -> Document:
     if not document.text.strip():
         raise EmptyTextError
     first = document.headings[0].title if document.headings else ""
-    title = document.title or first or unquote(name)
+    # Headings are clean; a page's title and a URL may hold what no database takes.
+    title = clean(document.title or first or unquote(name))
     return replace(document, title=" ".join(title.split())[:300])
 
 

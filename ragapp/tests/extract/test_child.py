@@ -100,6 +100,15 @@ def test_each_refusal_has_its_code_and_a_sentence(content, content_type, code):
     assert caught.value.message.endswith(".")
 
 
+def test_a_title_from_a_url_holds_nothing_that_no_database_takes():
+    document = extract(
+        b"Plain words.", content_type="text/plain", url="http://x/a%00b%ED%A0%80.txt"
+    )
+
+    assert document.title.isprintable()
+    assert "\0" not in document.title
+
+
 def test_a_result_beyond_its_bound_is_refused():
     with pytest.raises(ExtractionError) as caught:
         extract(b"word " * 1000, content_type="text/plain", limits=Limits(result_bytes=500))

@@ -255,6 +255,19 @@ def test_run_of_another_tenant_is_not_visible(alice, charlie):
         assert runs.visible_run(run.trace_id) == run
 
 
+@pytest.mark.django_db
+def test_hits_can_be_stored_whatever_a_page_calls_itself(alice, egress, settings):
+    found = {"url": "http://x/\0", "title": "a\0\ud800b", "content": "c\udfff"}
+    egress.allow(alice.tenant)
+    way = WayOut("acme", "c" * 32, egress_endpoint(alice.tenant))
+
+    with site(lambda request: as_json({"results": [found]})) as far:
+        settings.SEARCH_URL = far.url
+        (hit,) = search(QUESTION, 3, way=way).hits
+
+    assert [hit.url, hit.title, hit.snippet] == ["http://x/\ufffd", "a\ufffd\ufffdb", "c\ufffd"]
+
+
 @pytest.mark.model
 @pytest.mark.django_db
 def test_web_route_searches_reads_and_ranks(alice, egress, embedder, settings):
