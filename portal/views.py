@@ -38,7 +38,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         tenants = list(page)
     if len(tenants) == 1 and page.paginator.count == 1 and not user.is_superuser:
         return redirect("portal:tenant-overview", tenants[0].slug)
-    context = {"page": page, "rows": tenant_rows(user, tenants)}
+    context = {"page": page, "rows": tenant_rows(tenants)}
     return render(request, "portal/home.html", context)
 
 

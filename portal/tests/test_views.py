@@ -1,7 +1,10 @@
 """The overviews, the choice of colours, and the error pages."""
 
+import pytest
 from django.urls import reverse
 
+from proxyconfig.tests.factories import ConnectionFactory, PlacementFactory
+from tenants.domain.states import Verdict
 from tenants.tests.factories import MembershipFactory
 
 
@@ -19,6 +22,34 @@ def test_overview_lists_the_tenants_of_a_member_of_two_and_no_other(alice, globe
 
     assert [row.tenant.slug for row in mine.context["rows"]] == ["acme", "globex"]
     assert theirs.context["shell"].tenants == [globex]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_overview_costs_the_same_however_many_tenants(rows, ada, django_assert_num_queries):
+    for _number in range(rows - 1):
+        ConnectionFactory(tenant=PlacementFactory().tenant)
+    with django_assert_num_queries(25):
+        response = ada.client.get(reverse("portal:overview"))
+
+    assert len(response.context["rows"]) == rows
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_overview_of_a_member_costs_the_same_and_counts_nothing_of_others(
+    rows, alice, globex, django_assert_num_queries
+):
+    denied = Verdict.DENIED.value
+    ConnectionFactory(tenant=globex, verdict=denied)
+    for _number in range(rows - 1):
+        tenant = ConnectionFactory(verdict=denied).tenant
+        MembershipFactory(tenant=tenant, user=alice.user)
+    with django_assert_num_queries(25):
+        response = alice.client.get(reverse("portal:overview"))
+
+    shown = {row.tenant.slug: row.summary.denied for row in response.context["rows"]}
+    assert shown.pop("acme") == 0
+    assert list(shown.values()) == [1] * (rows - 1)
+    assert "globex" not in shown
 
 
 def test_overview_of_an_administrator_lists_every_tenant(ada, globex):

@@ -14,6 +14,7 @@ from proxyconfig.tests.factories import (
     PlanFactory,
 )
 from tenants.domain.states import ChangeState, Direction, Health, SyncState, Verdict
+from tenants.models.scoped import platform_scope
 from tenants.tests.factories import ClusterFactory
 
 
@@ -81,7 +82,7 @@ def test_summary_tells_the_worst_and_counts(alice, rows, django_assert_num_queri
         ConnectionFactory(tenant=tenant, direction=Direction.IN.value)
         ConnectionFactory(tenant=tenant, verdict=Verdict.DENIED.value)
 
-    with alice.acting(), django_assert_num_queries(7):
+    with alice.acting(), django_assert_num_queries(5):
         summary = facade.summary(tenant)
 
     assert (summary.sync_state, summary.health) == (SyncState.DRIFTED, Health.DEGRADED)
@@ -90,3 +91,25 @@ def test_summary_tells_the_worst_and_counts(alice, rows, django_assert_num_queri
     assert len(summary.addresses) == rows
     assert summary.drift_message == "something"
     assert summary.recent_plans[0].state == ChangeState.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_summaries_keep_the_tenants_apart(rows, ada, django_assert_num_queries):
+    tenants = [ConnectionFactory().tenant for _number in range(rows)]
+    for tenant in tenants:
+        PlanFactory.create_batch(facade.RECENT_PLANS + 1, tenant=tenant)
+        IngressPolicyFactory(tenant=tenant)
+    ids = [tenant.pk for tenant in tenants]
+
+    with platform_scope("test"), django_assert_num_queries(5):
+        found = facade.summaries(ids)
+
+    assert list(found) == ids
+    with platform_scope("test"):
+        assert list(found.values()) == [facade.summary(tenant) for tenant in tenants]
+    for summary in found.values():
+        assert (summary.ingress_count, summary.egress_count) == (1, 0)
+        assert (summary.allowed_out, summary.waiting_plans) == (1, facade.RECENT_PLANS + 1)
+        numbers = [plan.pk for plan in summary.recent_plans]
+        assert len(numbers) == facade.RECENT_PLANS
+        assert numbers == sorted(numbers, reverse=True)
