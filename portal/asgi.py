@@ -4,6 +4,7 @@
 only the cluster proxy can open: there alone the proxy's word on tenant, rule and trace is believed.
 """
 
+import json
 import os
 from typing import Any
 
@@ -16,6 +17,8 @@ _django = get_asgi_application()
 
 # The proxy's headers; from any other client they are lies.
 _PROXY_HEADERS = frozenset({b"x-sluice-tenant", b"x-sluice-rule", b"x-sluice-trace"})
+# Django puts a body on disk before any view can ask who sends it, and has no bound of its own.
+MOST_BODY_BYTES = 8 * 1024 * 1024
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -23,7 +26,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         headers = [pair for pair in scope["headers"] if pair[0].lower() not in _PROXY_HEADERS]
         scope = {**scope, "headers": headers}
-    await _django(scope, receive, send)
+    await _bounded(scope, receive, send)
 
 
 async def ingress(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -33,4 +36,29 @@ async def ingress(scope: dict[str, Any], receive: Any, send: Any) -> None:
         host = (b"host", settings.INGRESS_HOST.encode())
         headers = [host, *(pair for pair in scope["headers"] if pair[0].lower() != b"host")]
         scope = {**scope, "headers": headers}
-    await _django({**scope, "sluice.door": "ingress"}, receive, send)
+    await _bounded({**scope, "sluice.door": "ingress"}, receive, send)
+
+
+async def _bounded(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Hand on to Django; a body beyond the bound is cut off, and answered with 413."""
+    size = 0
+
+    async def counted() -> dict[str, Any]:
+        nonlocal size
+        message: dict[str, Any] = await receive()
+        size += len(message.get("body", b""))
+        # Django is still reading and has answered nothing; of a client that left it asks no more.
+        return {"type": "http.disconnect"} if size > MOST_BODY_BYTES else message
+
+    await _django(scope, counted, send)
+    if size > MOST_BODY_BYTES:
+        await _refuse(send)
+
+
+async def _refuse(send: Any) -> None:
+    detail = f"A request has at most {MOST_BODY_BYTES} bytes. Send less at a time."
+    title = "request-too-large"
+    body = {"type": f"/docs/errors#{title}", "title": title, "status": 413, "detail": detail}
+    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
