@@ -94,6 +94,18 @@ class Plan:
         }
         return {**self._defaults(), **given, **decided}
 
+    @property
+    def _running(self) -> dict[str, str]:
+        """For what stays: the owner of the schema could switch row-level security off, so its
+        password goes to the step that migrates alone.
+        """
+        return _without(self.environment(), "DATABASE_OWNER_URL")
+
+    @property
+    def _stranger(self) -> dict[str, str]:
+        """For programs that are not Sluice's own: no secret at all."""
+        return _without(self._running, "DATABASE_URL", "REDIS_URL", "SLUICE_SECRET_KEY")
+
     def units(self) -> list[Unit]:
         """Everything, in the order in which it is best read."""
         backing = [unit for unit in (self._postgres_unit(), self._redis_unit()) if unit]
@@ -171,7 +183,7 @@ class Plan:
                     summary="SmolLM2-135M-Instruct as safetensors",
                     command=(_PYTHON, "-m", "deploy.local.convert_model", str(self.generator)),
                     # Its advice on packed weights is not for people who wait for a start.
-                    env={**self.environment(), "TRANSFORMERS_VERBOSITY": "error"},
+                    env={**self._stranger, "TRANSFORMERS_VERBOSITY": "error"},
                     start_seconds=900,
                 )
             )
@@ -189,7 +201,7 @@ class Plan:
                 name="caddy",
                 summary="the tenants' way in (denies until told otherwise)",
                 command=caddy.command(),
-                env={**self.environment(), **caddy.environment()},
+                env={**self._stranger, **caddy.environment()},
                 probe=probes.http_socket(caddy.admin, "/config/"),
                 prepare=caddy.prepare,
             ),
@@ -197,7 +209,7 @@ class Plan:
                 name="egress",
                 summary="the tenants' way out (denies until told otherwise)",
                 command=(_PYTHON, "manage.py", "run_egress"),
-                env=self.environment(),
+                env=self._running,
                 needs=("database",),
                 probe=probes.http_socket(egress_admin, "/tenants"),
                 prepare=self._unlink("egress-admin", "access-log"),
@@ -208,7 +220,7 @@ class Plan:
     def _web(self) -> list[Unit]:
         uvicorn = (_PYTHON, "-m", "uvicorn", "--timeout-graceful-shutdown", "3", "--no-access-log")
         # Connections are pooled in the web processes only: a pool does not survive a worker's fork.
-        environment = {**self.environment(), "SLUICE_DATABASE_POOL": "4"}
+        environment = {**self._running, "SLUICE_DATABASE_POOL": "4"}
         return [
             Unit(
                 name="portal",
@@ -260,7 +272,7 @@ class Plan:
                     *self._celery("beat"),
                     *("--schedule", str(schedule / "schedule"), "--pidfile="),
                 ),
-                env=self.environment(),
+                env=self._running,
                 needs=("database",),
                 probe=probes.holds_a_file(schedule),
                 # A killed beat may leave a damaged file; what it holds is not worth keeping.
@@ -276,7 +288,7 @@ class Plan:
             name="demo",
             summary=f"a stand-in for the web: search on {host}:{port}, this manual's site",
             command=(_PYTHON, "-m", "tests.wire"),
-            env=self.environment(),
+            env=self._stranger,
             probe=probes.http_port(port, "/_seen", host=host),
             reloads=True,
         )
@@ -293,7 +305,7 @@ class Plan:
                 # Workers need not know one another, and asking costs a second at every start.
                 *("--without-gossip", "--without-mingle"),
             ),
-            env=self.environment(),
+            env=self._running,
             needs=("database", *needs),
             probe=probes.celery_worker(self.redis_url, node),
             stop_seconds=_CELERY_STOP_SECONDS,
@@ -305,6 +317,10 @@ class Plan:
 
     def _unlink(self, *sockets: str) -> "_Unlink":
         return _Unlink(tuple(self.layout.socket(name) for name in sockets))
+
+
+def _without(environment: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in names}
 
 
 @dataclass(frozen=True, slots=True)

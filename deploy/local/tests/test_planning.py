@@ -31,6 +31,27 @@ def test_no_process_but_the_bootstrap_gets_the_powerful_url(layout):
     assert knowing == ["database"]
 
 
+@pytest.mark.parametrize(
+    ("secret", "strangers"),
+    [
+        ("owner_password", {"egress", "portal", "ingress", "default", "ingest", "engine", "beat"}),
+        ("secret_key", set()),
+        ("app_password", set()),
+        ("redis_password", set()),
+    ],
+)
+def test_secrets_go_to_those_that_need_them(layout, secret, strangers):
+    plan = make_plan(layout, {})
+    value = getattr(plan.credentials, secret)
+
+    knowing = {
+        unit.name for unit in plan.units() if any(value in text for text in unit.env.values())
+    }
+
+    assert "database" in knowing
+    assert knowing & {*strangers, "caddy", "demo", "model", "postgres", "redis"} == set()
+
+
 @pytest.mark.parametrize("url", ["mysql://a@b/c", "postgresql://a@b", "sqlite.db"])
 def test_database_url_of_another_kind_is_refused(layout, url):
     with pytest.raises(StartError, match="DATABASE_URL must look like"):
