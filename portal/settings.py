@@ -218,6 +218,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 25,
+    # A request that wakes a worker waits for this while the broker is away, and six seconds
+    # otherwise; the sweeps send again. How long a worker tries to come back is another setting.
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_max": 0.1,
 }
 CELERY_TASK_TIME_LIMIT = 3 * 3600
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
