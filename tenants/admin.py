@@ -4,6 +4,7 @@ Rows come from the scope that ``AdminScopeMiddleware`` opened, so a tenant's sta
 Intent is read-only here: it changes by plans, in the portal or by REST.
 """
 
+from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.contrib import admin, messages
@@ -12,6 +13,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from tenants import audit
 from tenants.domain.actor import Actor
@@ -31,6 +33,7 @@ from tenants.models import (
     User,
     VirtualAddress,
 )
+from tenants.services.people import revoke_unearned_tokens
 from tenants.services.tenants import add_member, remove_member
 from tenants.services.tokens import revoke_token
 
@@ -113,6 +116,27 @@ class PersonAdmin(UserAdmin[User]):
         super().save_model(request, obj, form, change)
         event = "user.changed" if change else "user.created"
         audit.record(acting(request), event, obj, detail={"fields": form.changed_data})
+        if "is_superuser" in form.changed_data and not obj.is_superuser:
+            revoke_unearned_tokens(obj, actor=acting(request))
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Say so in the audit log first, and delete."""
+        audit.record(acting(request), "user.deleted", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """One by one, as each is audited."""
+        for user in queryset:
+            self.delete_model(request, user)
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponseBase:
+        """Django's page; a password that was set is put on record."""
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            audit.record(acting(request), "user.password-changed", User.objects.get(pk=id))
+        return response
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Accounts belong to no tenant, so no tenant's staff sees them."""

@@ -9,7 +9,12 @@ from django.urls import reverse
 from tenants.domain.roles import Role
 from tenants.models import ApiToken, AuditEntry, Membership, Tenant, User, platform_scope
 from tenants.models.scoped import tenant_scope
-from tenants.tests.factories import ApiTokenFactory, SegmentFactory, UserFactory
+from tenants.tests.factories import (
+    ApiTokenFactory,
+    MembershipFactory,
+    SegmentFactory,
+    UserFactory,
+)
 from tenants.tests.people import Person, person
 from tests.world import tenant_tables, world
 
@@ -141,3 +146,38 @@ def test_tokens_are_revoked_from_the_list(ada, alice, acme):
 
     with tenant_scope(acme.pk):
         assert ApiToken.objects.get(pk=token.pk).revoked_at is not None
+
+
+def test_former_platform_admin_keeps_no_token_beyond_the_memberships(ada, acme, globex):
+    former = UserFactory(username="former", is_staff=True, is_superuser=True)
+    MembershipFactory(tenant=acme, user=former, role=Role.READER.value)
+    roles = ((acme, Role.READER), (acme, Role.NETOPS), (globex, Role.READER))
+    made = [
+        ApiTokenFactory(tenant=tenant, user=former, role=role.value, key=f"slc_{number}")
+        for number, (tenant, role) in enumerate(roles)
+    ]
+    url = reverse("admin:tenants_user_change", args=[former.pk])
+
+    answer = ada.client.post(url, {"username": "former", "is_active": "on", **_JOINED})
+
+    assert answer.status_code == 302, answer.context["errors"]
+    with platform_scope("test"):
+        live = ApiToken.objects.filter(user=former, revoked_at__isnull=True)
+        assert list(live) == made[:1]
+
+
+def test_password_and_deletion_of_an_account_are_on_record(ada):
+    gone = UserFactory(username="gone")
+    new = {"password1": "wide-open-sluice-7", "password2": "wide-open-sluice-7"}
+
+    ada.client.post(reverse("admin:auth_user_password_change", args=[gone.pk]), new)
+    ada.client.post(reverse("admin:tenants_user_delete", args=[gone.pk]), {"post": "yes"})
+
+    with platform_scope("test"):
+        entries = AuditEntry.objects.filter(object_name="gone").order_by("pk")
+        assert [entry.event for entry in entries] == ["user.password-changed", "user.deleted"]
+        assert "wide-open" not in str([entry.detail for entry in entries])
+    assert not User.objects.filter(username="gone").exists()
+
+
+_JOINED = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}

@@ -4,10 +4,13 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
 from tenants import audit
-from tenants.domain.actor import system
+from tenants.domain.actor import Actor, system
+from tenants.domain.roles import GRANTS, Role
 from tenants.errors import ConflictError, InvalidError, NotVisibleError
-from tenants.models.member import User
+from tenants.models.member import Membership, User
 from tenants.models.scoped import platform_scope
+from tenants.models.token import ApiToken
+from tenants.services import tokens
 
 
 def ensure_platform_admin(username: str, password: str) -> User | None:
@@ -51,3 +54,16 @@ def find_user(username: str) -> User:
             " administrator to make the account."
         )
     return user
+
+
+def revoke_unearned_tokens(user: User, *, actor: Actor) -> None:
+    """Revoke the user's API tokens that can do more than the user may by their memberships.
+
+    For somebody who stops being a platform administrator: such a one may make tokens in tenants
+    that they are no member of. Call it in a scope of the platform's staff.
+    """
+    roles = dict(Membership.objects.filter(user=user).values_list("tenant_id", "role"))
+    for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
+        role = roles.get(token.tenant_id)
+        if role is None or not GRANTS[Role(token.role)] <= GRANTS[Role(role)]:
+            tokens.revoke_token(token, actor=actor)
