@@ -38,6 +38,16 @@ class ScopedView(APIView):
             self._is_entered = False
             return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]  # DRF's
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate; then refuse a path with a NUL, which no row's name can hold.
+
+        Raises:
+            NotVisibleError: it has one. PostgreSQL would refuse the question itself.
+        """
+        super().initial(request, *args, **kwargs)
+        if "\0" in request.path:
+            raise NotVisibleError("There is nothing at this path: it has a NUL character in it.")
+
     def handle_exception(self, exc: Exception) -> Response:
         """Answer the error, and undo what the request did."""
         if self._is_entered:

@@ -29,6 +29,13 @@ def test_every_error_is_a_problem_document(alice, method, path, status):
     assert problem["detail"]
 
 
+@pytest.mark.parametrize("path", ["%00", "acme/segments/a%00b", "acme/runs/%00"])
+def test_path_that_no_database_can_be_asked_for_names_nothing(alice, path):
+    answer = alice.client.get(f"/api/v1/tenants/{path}")
+
+    assert (answer.status_code, answer.json()["title"]) == (404, "not-visible")
+
+
 def test_body_that_is_no_json_is_a_problem(alice):
     response = alice.client.post(f"{TENANT}/segments", "{", content_type="application/json")
 
