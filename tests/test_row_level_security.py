@@ -8,6 +8,7 @@ from portal.checks import check_database
 from proxyconfig.tests.factories import EgressPolicyFactory
 from tenants.models import Segment, platform_scope, tenant_scope
 from tenants.models.scoped import ScopeError
+from tenants.services import audit_chain
 from tenants.tests.factories import VirtualAddressFactory
 from tenants.tests.people import acme, alice, charlie, cluster, globex
 from tests.world import World, tenant_tables, world
@@ -89,7 +90,9 @@ def sqlstate(world: World, statement: sql.Composed, *values: object) -> str:
 @pytest.fixture
 def both(alice, charlie) -> tuple[World, World]:
     """One row of everything, twice: acme's and globex's."""
-    return world(alice.tenant, alice.user), world(charlie.tenant, charlie.user)
+    worlds = world(alice.tenant, alice.user), world(charlie.tenant, charlie.user)
+    audit_chain.seal(1000)
+    return worlds
 
 
 def test_tests_run_as_a_role_that_security_binds(db):
@@ -176,6 +179,8 @@ def test_reference_to_another_tenants_row_is_refused(both):
         statement = on("UPDATE {} SET {} = %s", table, column)
         refusals[table, column] = sqlstate(theirs, statement, foreign)
 
+    # A seal cannot be changed at all.
+    assert refusals.pop(("tenants_auditseal", "entry_id")) == "42501"
     assert set(refusals.values()) == {FOREIGN_KEY_VIOLATION}
     assert len(refusals) >= 9
 

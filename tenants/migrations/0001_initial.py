@@ -829,4 +829,21 @@ class Migration(migrations.Migration):
                 fields=("tenant", "id"), name="virtual_address_tenant_id"
             ),
         ),
+        migrations.AddField(
+            model_name="auditseal",
+            name="tenant",
+            field=models.ForeignKey(
+                help_text="The entry's, so that the tenant sees that its entries are sealed.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="tenants.tenant",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="auditentry",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "id"), name="audit_entry_tenant_id"
+            ),
+        ),
     ]

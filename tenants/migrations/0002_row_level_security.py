@@ -39,8 +39,9 @@ class Migration(migrations.Migration):
             check=f"{TENANT} OR {STAFF}",
         ),
         protect("tenants_auditentry"),
-        protect("tenants_auditseal", using=STAFF),
+        protect("tenants_auditseal", check=STAFF),
         append_only("tenants_auditentry"),
         append_only("tenants_auditseal"),
         same_tenant("tenants_subnet", "segment_id", "tenants_segment"),
+        same_tenant("tenants_auditseal", "entry_id", "tenants_auditentry"),
     ]

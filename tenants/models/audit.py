@@ -35,6 +35,9 @@ class AuditEntry(models.Model):
 
         ordering = ["-id"]
         verbose_name_plural = "audit entries"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="audit_entry_tenant_id"),
+        ]
         indexes = [models.Index(fields=["tenant", "-id"], name="audit_newest")]
 
     def __str__(self) -> str:
@@ -46,6 +49,13 @@ class AuditSeal(models.Model):
 
     sequence = models.BigIntegerField(primary_key=True)
     entry = models.OneToOneField(AuditEntry, on_delete=models.PROTECT, related_name="seal")
+    tenant = models.ForeignKey(
+        "tenants.Tenant",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="The entry's, so that the tenant sees that its entries are sealed.",
+    )
     hash = models.CharField(max_length=64)
 
     class Meta:

@@ -61,7 +61,9 @@ def seal(limit: int) -> int:
         for entry in waiting.order_by("pk")[:limit]:
             sequence += 1
             previous = chained_hash(sequence, entry, previous)
-            seals.append(AuditSeal(sequence=sequence, entry=entry, hash=previous))
+            seals.append(
+                AuditSeal(sequence=sequence, entry=entry, tenant_id=entry.tenant_id, hash=previous)
+            )
         AuditSeal.objects.bulk_create(seals)
     return len(seals)
 
