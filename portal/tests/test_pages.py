@@ -88,15 +88,15 @@ ELSEWHERE = {"proxyconfig:plan-rollback", "ragapp:run-events", "portal:overview"
 LISTS = {
     "portal:tenant-overview": 28,
     "tenants:tenant-detail": 23,
-    "tenants:operation-list": 19,
+    "tenants:operation-list": 18,
     "tenants:token-list": 19,
-    "tenants:audit-list": 19,
+    "tenants:audit-list": 18,
     "proxyconfig:policy-list": 21,
-    "proxyconfig:plan-list": 19,
+    "proxyconfig:plan-list": 18,
     "proxyconfig:sync-detail": 18,
-    "proxyconfig:connection-list": 19,
+    "proxyconfig:connection-list": 18,
     "ragapp:corpus-list": 19,
-    "ragapp:run-list": 19,
+    "ragapp:run-list": 18,
     "ragapp:ask": 20,
 }
 # Pages that a reader may not open, since they exist to change something.

@@ -17,7 +17,7 @@ from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState
 from tenants.errors import InvalidError, NotVisibleError
 from tenants.ui.forms import refuse
-from tenants.ui.paging import page_of
+from tenants.ui.paging import newest_of
 
 # More than a page shows well; the REST API lists them all.
 MOST_POLICIES = 200
@@ -43,7 +43,7 @@ def plan_list(request: TenantRequest) -> HttpResponse:
     form = PlanFilter(request.GET)
     rows = Plan.objects.filter(form.condition()).select_related("revision")
     rows = rows.defer("intent", "entries", "revision__intent")
-    context = {"page": page_of(request, rows), "form": form}
+    context = {"page": newest_of(request, rows), "form": form}
     return render(request, "proxyconfig/plan_list.html", context)
 
 
@@ -109,7 +109,7 @@ def sync_detail(request: TenantRequest) -> HttpResponse:
 def connection_list(request: TenantRequest) -> HttpResponse:
     """What went in and out."""
     form = ConnectionFilter(request.GET)
-    page = page_of(request, Connection.objects.filter(form.condition()))
+    page = newest_of(request, Connection.objects.filter(form.condition()))
     context = {"page": page, "form": form}
     return render(request, "proxyconfig/connection_list.html", context)
 

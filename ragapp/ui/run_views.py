@@ -19,7 +19,7 @@ from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import SluiceError
 from tenants.ui.forms import refuse
-from tenants.ui.paging import page_of
+from tenants.ui.paging import newest_of
 
 RECENT = 8
 # Questions that the demo's own documents answer; people of other corpora write their own.
@@ -70,7 +70,7 @@ def run_list(request: TenantRequest) -> HttpResponse:
     """Every question that was asked."""
     form = RunFilter(request.GET)
     rows = Run.objects.filter(form.condition()).defer(*_LONG)
-    return render(request, "ragapp/run_list.html", {"page": page_of(request, rows), "form": form})
+    return render(request, "ragapp/run_list.html", {"page": newest_of(request, rows), "form": form})
 
 
 @tenant_page(Action.VIEW)

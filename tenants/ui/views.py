@@ -25,7 +25,7 @@ from tenants.models import (
 )
 from tenants.services import operations, tokens
 from tenants.ui.forms import AuditFilter, TokenForm, refuse
-from tenants.ui.paging import page_of
+from tenants.ui.paging import newest_of, page_of
 
 # More of one kind than a page shows well; the REST API lists them all.
 MOST_ROWS = 200
@@ -52,7 +52,7 @@ def tenant_detail(request: TenantRequest) -> HttpResponse:
 @tenant_page(Action.VIEW)
 def operation_list(request: TenantRequest) -> HttpResponse:
     """Running and past work."""
-    context = {"page": page_of(request, Operation.objects.all())}
+    context = {"page": newest_of(request, Operation.objects.all())}
     return render(request, "tenants/operation_list.html", context)
 
 
@@ -118,7 +118,7 @@ def audit_list(request: TenantRequest) -> HttpResponse:
     """The audit log, newest first, each entry with its seal."""
     form = AuditFilter(request.GET)
     entries = AuditEntry.objects.filter(form.condition()).select_related("seal")
-    context = {"page": page_of(request, entries), "form": form}
+    context = {"page": newest_of(request, entries), "form": form}
     return render(request, "tenants/audit_list.html", context)
 
 
