@@ -59,6 +59,14 @@ class Portal:
         self.page.get_by_role("button", name=re.compile("Delete and apply")).click()
         self.page.wait_for_url(re.compile(r"/plans/[0-9]+/$"))
 
+    def new_corpus(self, tenant: str, name: str, url: str) -> None:
+        """Make a corpus of one source, and begin to train it."""
+        self.open(f"/t/{tenant}/corpora/new/")
+        self.page.get_by_label("Name", exact=True).fill(name)
+        self.page.get_by_label(re.compile("URLs|Sources")).fill(url)
+        self.page.get_by_role("button", name="Save and train").click()
+        self.page.wait_for_url(re.compile(f"/corpora/{name}/$"))
+
     def train(self, tenant: str, corpus: str, urls: list[str]) -> None:
         """Give a corpus its sources and train it until the worker is done."""
         self.open(f"/t/{tenant}/corpora/{corpus}/edit/")

@@ -1,13 +1,10 @@
 """A tenant's service behind its virtual address, as its clients use it."""
 
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
-
-from tests.e2e.waiting import until
 
 
 def is_reachable(address: str, port: int) -> bool:
@@ -44,25 +41,18 @@ class Service:
         with self._client() as client:
             return client.post("/v1/runs", json={"question": question})
 
-    def answer(self, question: str) -> dict[str, Any]:
-        """Put a question and wait for its end."""
-        asked = self.ask(question)
-        assert asked.status_code == 202, asked.text
-        path = f"/v1/runs/{asked.json()['trace_id']}"
+    def run(self, trace_id: str) -> dict[str, Any]:
+        """One run as the service tells it."""
+        return self.get(f"/v1/runs/{trace_id}").json()
 
-        def ended() -> dict[str, Any] | None:
-            run = self.get(path).json()
-            return run if run["state"] not in {"Queued", "Running"} else None
-
-        return until(ended, "the run ends", seconds=180)
-
-    def stream(self, trace_id: str) -> Iterator[str]:
-        """The events of a run, from the first."""
+    def stream(self, trace_id: str) -> list[str]:
+        """The names of a run's events, in order, from the first to its end."""
         with (
             self._client() as client,
-            client.stream("GET", f"/v1/runs/{trace_id}/events") as response,
+            client.stream("GET", f"/v1/runs/{trace_id}/events", timeout=180) as response,
         ):
-            yield from response.iter_text()
+            lines = list(response.iter_lines())
+        return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
 
     def _client(self, source: str | None = None) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}

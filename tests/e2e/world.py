@@ -29,6 +29,10 @@ class World:
         lines = [json.loads(line) for line in self.log.read_text().splitlines()]
         return [line for line in lines if not str(line["path"]).startswith("/_seen")]
 
+    def has_seen(self, path: str) -> bool:
+        """True once somebody asked for ``path``."""
+        return any(visit["path"] == path for visit in self.visits())
+
     def clients(self) -> set[str]:
         """The source addresses that the far side has seen."""
         return {str(visit["peer"]) for visit in self.visits()}

@@ -237,7 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def _drip(self, query: str) -> None:
-        """A line every 0.2 s for ``?seconds=``: a test can see an open connection being cut."""
+        """A line every 0.2 s for ``?seconds=``; ``/_drip/cut`` is remembered once it is cut."""
         wanted = _first_values(query).get("seconds", "60")
         seconds = min(float(wanted) if wanted.isdigit() else 60.0, LARGEST_DRIP_SECONDS)
         self.server.remember(self, ("/_drip", query), 200)
@@ -247,7 +247,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         for number in range(int(seconds / DRIP_SECONDS)):
-            self.wfile.write(f"drip {number}\n".encode())
+            try:
+                self.wfile.write(f"drip {number}\n".encode())
+            except OSError:
+                self.server.remember(self, ("/_drip/cut", query), 499)
+                return
             if self.server.stopping.wait(DRIP_SECONDS):
                 return
 
