@@ -19,7 +19,7 @@ from proxyconfig.tests.factories import (
     PlanFactory,
     RevisionFactory,
 )
-from ragapp.tests.factories import CorpusFactory, RunFactory, indexed
+from ragapp.tests.factories import CorpusFactory, RunFactory, SourceFactory, indexed
 from tenants.tests.factories import (
     ApiTokenFactory,
     AuditEntryFactory,
@@ -201,8 +201,9 @@ def test_lists_cost_the_same_however_many_rows(rows, alice, cluster):
         OperationFactory(tenant=acme)
         ApiTokenFactory(tenant=acme, user=alice.user, key=f"slc_{number}")
         AuditEntryFactory(tenant=acme)
-        RunFactory(tenant=acme)
-        indexed(CorpusFactory(tenant=acme), ["A SNAT pool is a set of addresses."])
+        corpus = CorpusFactory(tenant=acme)
+        RunFactory(tenant=acme, corpus=corpus)
+        indexed(corpus, ["A SNAT pool is a set of addresses."])
         ConnectionFactory(tenant=acme)
         EgressRuleFactory(policy=EgressPolicyFactory(tenant=acme))
         IngressPolicyFactory(tenant=acme)
@@ -215,3 +216,19 @@ def test_lists_cost_the_same_however_many_rows(rows, alice, cluster):
         counts[name] = len(queries)
 
     assert counts == LISTS
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_pages_of_a_corpus_cost_the_same_however_much_it_has(
+    rows, alice, django_assert_num_queries
+):
+    corpus = CorpusFactory(tenant=alice.tenant, name="product")
+    for _ in range(rows):
+        SourceFactory(corpus=corpus)
+        document = indexed(corpus, ["A SNAT pool is a set of addresses."] * rows)
+
+    for name, named in {"corpus-detail": "product", "document-detail": document.pk}.items():
+        with django_assert_num_queries(25 if name == "corpus-detail" else 20):
+            page = alice.client.get(reverse(f"ragapp:{name}", args=["acme", named])).context["page"]
+
+        assert len(page) == rows

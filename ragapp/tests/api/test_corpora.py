@@ -6,7 +6,7 @@ from django.test import Client
 from ragapp.models import Chunk, Corpus
 from ragapp.services import search
 from ragapp.services.index import as_text
-from ragapp.tests.factories import CorpusFactory, DocumentFactory, indexed, unit
+from ragapp.tests.factories import CorpusFactory, DocumentFactory, SourceFactory, indexed, unit
 from tenants.models import tenant_scope
 
 pytestmark = pytest.mark.django_db
@@ -148,3 +148,23 @@ def test_query_count_of_documents_does_not_grow(alice, rows, django_assert_num_q
         answer = alice.client.get(f"{BASE}/documents?corpus={corpus.name}")
 
     assert len(answer.json()["results"]) == rows
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_query_count_of_corpora_does_not_grow(alice, rows, django_assert_num_queries):
+    for _ in range(rows):
+        SourceFactory(corpus=CorpusFactory(tenant=alice.tenant))
+    with django_assert_num_queries(13):
+        answer = alice.client.get(f"{BASE}/corpora")
+
+    assert len(answer.json()["results"]) == rows
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_query_count_of_one_corpus_does_not_grow(alice, rows, django_assert_num_queries):
+    corpus = CorpusFactory(tenant=alice.tenant)
+    SourceFactory.create_batch(rows, corpus=corpus)
+    with django_assert_num_queries(14):
+        answer = alice.client.get(f"{BASE}/corpora/{corpus.name}")
+
+    assert len(answer.json()["urls"]) == rows

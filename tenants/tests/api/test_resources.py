@@ -1,9 +1,13 @@
+import secrets
+
 import pytest
 
 from tenants.domain.states import OperationState
 from tenants.models import ApiToken, Operation, platform_scope, tenant_scope
 from tenants.tests.factories import (
+    ApiTokenFactory,
     AuditEntryFactory,
+    ClusterFactory,
     MembershipFactory,
     NamespaceFactory,
     OperationFactory,
@@ -196,6 +200,7 @@ LISTS = {
     "virtual-addresses": (lambda tenant: VirtualAddressFactory(tenant=tenant), 13),
     "snat-addresses": (lambda tenant: SnatAddressFactory(tenant=tenant), 13),
     "members": (lambda tenant: MembershipFactory(tenant=tenant), 13),
+    "tokens": (lambda tenant: ApiTokenFactory(tenant=tenant, key=secrets.token_hex()), 13),
     "operations": (lambda tenant: OperationFactory(tenant=tenant), 13),
     "audit": (lambda tenant: AuditEntryFactory(tenant=tenant), 13),
 }
@@ -214,3 +219,16 @@ def test_list_query_count_does_not_grow(alice, acme, django_assert_num_queries, 
     assert response.status_code == 200
     with platform_scope("test"):
         assert Operation.objects.count() == (rows if noun == "operations" else 0)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_lists_above_the_tenants_cost_the_same(ada, rows, django_assert_num_queries):
+    TenantFactory.create_batch(rows - 1)
+    for number in range(rows):
+        ClusterFactory(name=f"cluster-{number}")
+
+    for noun in ("tenants", "clusters"):
+        with django_assert_num_queries(7):
+            response = ada.client.get(f"/api/v1/{noun}")
+
+        assert len(response.json()["results"]) == rows
