@@ -79,7 +79,10 @@ class IngressPolicyWriteSerializer(ReasonSerializer):
         child=serializers.CharField(max_length=49),
         default=list,
         max_length=_LONGEST_LIST,
-        help_text="Networks in CIDR notation. Empty lets any client in.",
+        help_text=(
+            "Networks in CIDR notation. Empty lets any client in, which needs approval on a port"
+            " below 1024."
+        ),
     )
     is_enabled = serializers.BooleanField(required=False, default=True)
 

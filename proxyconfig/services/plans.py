@@ -5,7 +5,8 @@ asks the guardrails. Without a finding a rule approves at once; else a second pe
 an approved plan becomes a revision and raises the tenant's generation.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from django.utils import timezone
 from proxyconfig.domain import guardrails, manifest
 from proxyconfig.domain import plan as changes
 from proxyconfig.domain.intent import Intent
+from proxyconfig.domain.problems import Problem
 from proxyconfig.domain.validation import blocking, validate
 from proxyconfig.models import EgressRule, Plan, Revision
 from proxyconfig.services import environment, placements, revisions
@@ -205,11 +207,7 @@ def _draft(tenant: Tenant, before: Intent, flavours: set[str]) -> _Draft:
     after = build_intent(tenant)
     problems = blocking([*validate(after), *environment.unsupported(flavours, after)])
     if problems:
-        said = manifest.invalid("The change cannot be taken", problems)
-        fields: dict[str, list[str]] = {}
-        for problem in problems:
-            fields.setdefault(_field(problem.path), []).append(str(problem))
-        raise InvalidError(said.message, fields=fields, code="intent.invalid")
+        raise _invalid(problems)
     change = changes.diff(
         environment.compile_all(flavours, after, tenant_id=tenant.pk),
         environment.compile_all(flavours, before, tenant_id=tenant.pk),
@@ -250,6 +248,23 @@ _FIELDS = {
     "rules": "rules",
     "name": "name",
 }
+_RULE = re.compile(r"\.rules\[([0-9]+)\]")
+
+
+def _invalid(problems: Sequence[Problem]) -> InvalidError:
+    """All complaints at the fields that people fill in, in words without the manifest's paths."""
+    fields: dict[str, list[str]] = {}
+    for problem in problems:
+        fields.setdefault(_field(problem.path), []).append(_words(problem))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    message = f"The change cannot be taken: {_words(problems[0])}{more}."
+    return InvalidError(message, fields=fields, code="intent.invalid")
+
+
+def _words(problem: Problem) -> str:
+    """The complaint; one about a rule says which, since a form has one field for all of them."""
+    rule = _RULE.search(problem.path)
+    return f"rule {int(rule[1]) + 1}: {problem.message}" if rule else problem.message
 
 
 def _field(path: str) -> str:

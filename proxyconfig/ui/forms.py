@@ -41,7 +41,8 @@ class IngressForm(forms.Form):
         required=False,
         widget=_lines(3, "10.0.0.0/8"),
         help_text=_(
-            "Networks in CIDR notation, one a line. Empty: any client. The proxy enforces it."
+            "Networks in CIDR notation, one a line; the proxy enforces them. Empty: any client,"
+            " which needs approval on a port below 1024."
         ),
     )
     hostnames = forms.CharField(

@@ -62,7 +62,7 @@ def ask_run(request: TenantRequest, trace_id: str) -> HttpResponse:
         partial = "ragapp/_answer.html" if run.has_ended else "ragapp/_live_run.html"
         return render(request, partial, {**context, "link_trace": True})
     form = AskForm(initial={"corpus": run.corpus})
-    return render(request, "ragapp/ask.html", {**context, **_ask_context(), "form": form})
+    return render(request, "ragapp/ask.html", {**context, **_ask_context(run), "form": form})
 
 
 @tenant_page(Action.VIEW)
@@ -117,10 +117,14 @@ def run_events(request: TenantRequest, trace_id: str) -> StreamingHttpResponse:
     return response
 
 
-def _ask_context() -> dict[str, object]:
+def _ask_context(shown: Run | None = None) -> dict[str, object]:
+    """What stands around a question; the run that is shown needs no second, older mention."""
+    recent = Run.objects.defer(*_LONG)
+    if shown is not None:
+        recent = recent.exclude(trace_id=shown.trace_id)
     return {
         "samples": SAMPLES,
-        "recent": Run.objects.defer(*_LONG)[:RECENT],
+        "recent": recent[:RECENT],
         "has_corpus": Corpus.objects.filter(chunk_count__gt=0).exists(),
     }
 

@@ -139,6 +139,17 @@ def test_rule_that_makes_no_sense_is_refused(alice, rule, complaint):
     assert complaint in refused.value.fields["rules"][0]
 
 
+def test_complaints_about_an_intent_stand_at_fields_and_name_the_rule_but_no_path(alice):
+    draft = egress(RuleDraft(host="a.example"), RuleDraft(host="127.1"))
+    with alice.acting() as actor, pytest.raises(InvalidError) as refused:
+        policies.save_egress(alice.tenant, draft, actor=actor, reason="out")
+
+    (complaint,) = refused.value.fields["rules"]
+    assert complaint.startswith("rule 2: '127.1' looks like an address")
+    assert refused.value.message == f"The change cannot be taken: {complaint}."
+    assert "spec" not in refused.value.message
+
+
 def test_private_network_of_a_member_awaits_a_platform_administrator(alice):
     with alice.acting() as actor:
         plan = policies.save_egress(alice.tenant, egress(private()), actor=actor, reason="search")
