@@ -19,12 +19,13 @@ from tenants.models.scoped import platform_scope
 from tenants.models.segment import Segment, SnatAddress, VirtualAddress
 from tenants.models.tenant import Cluster, Namespace, Tenant
 
-# Longer than any single call to a proxy, renewed between calls.
-LEASE_SECONDS = 30.0
+# Longer than any single call to a local proxy, and renewed between calls; short, since the
+# placement of a worker that was killed waits for its end.
+LEASE_SECONDS = 4.0
 # A local proxy is looked at this often; drift is healed one look later at most.
 CHECK_EVERY = timedelta(seconds=2)
 # How long a sent message may take before the sweep sends another one.
-RESEND_AFTER = timedelta(seconds=10)
+RESEND_AFTER = timedelta(seconds=4)
 
 
 class LeaseLostError(ConflictError):

@@ -10,7 +10,8 @@ from proxyconfig.domain.fields import JsonValue
 from proxyconfig.domain.resources import canonical_json
 from tenants.errors import TransientError
 
-_TIMEOUT_SECONDS = 10.0
+# Below the lease of a placement: a call never outlives the right to make it.
+_TIMEOUT_SECONDS = 3.0
 
 
 class Reply(NamedTuple):

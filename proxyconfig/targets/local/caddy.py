@@ -122,10 +122,9 @@ class Caddy:
 
 
 def _belongs(name: str, body: Mapping[str, JsonValue], footprint: Footprint) -> bool:
+    """An address has one owner: what listens on the tenant's is the tenant's, whatever its name."""
     if name.startswith(server_name(footprint.tenant, "")):
         return True
-    if name.startswith("sluice-") and "." in name:
-        return False  # Another tenant's; that one's own reconciling decides on it.
     listens = cast("Sequence[JsonValue]", body.get("listen") or ())
     return any(
         _covers(str(listen), address)

@@ -115,15 +115,16 @@ def test_tenant_without_any_revision_is_denied_by_name(acme, cluster, local_prox
     assert placement.health == Health.HEALTHY
 
 
-def test_address_without_a_policy_stays_silent_whoever_opens_it(alice, cluster, local_proxy):
+@pytest.mark.parametrize("name", ["mine", "sluice-nobody.http"])
+def test_address_without_a_policy_stays_silent_whoever_opens_it(alice, cluster, local_proxy, name):
     placement = PlacementFactory(tenant=alice.tenant, cluster=cluster)
     reconcile(placement.pk)
-    local_proxy.change_by_hand("PUT", f"{SERVERS}/mine", {"listen": [f"{ADDRESS}:8080"]})
+    local_proxy.change_by_hand("PUT", f"{SERVERS}/{name}", {"listen": [f"{ADDRESS}:8080"]})
 
     reconcile(placement.pk)
 
     assert get(ADDRESS) == 0
-    assert "CaddyServer mine was there" in placement_of(alice.tenant).drift_message
+    assert f"CaddyServer {name} was there" in placement_of(alice.tenant).drift_message
 
 
 def test_deleted_policy_closes_the_address(alice, opened):
