@@ -17,7 +17,6 @@ from drf_spectacular.views import (
 )
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tenants.errors import NotVisibleError
@@ -72,10 +71,6 @@ class NoSuchApiView(APIView):
             f"Write it as {path.rstrip('/')}." if _exists(path.rstrip("/")) else "See /api/docs/."
         )
         raise NotVisibleError(f"There is nothing at {path}. {hint}", code="no-such-path")
-
-    def get(self, request: Request) -> Response:
-        """Never reached; DRF asks for one method."""
-        raise NotImplementedError
 
 
 def _exists(path: str) -> bool:

@@ -16,7 +16,9 @@ BREAKS = {
     "portal.E002": ("ALTER ROLE sluice_app BYPASSRLS", "ALTER ROLE sluice_app NOBYPASSRLS"),
     "portal.E003": (
         "ALTER TABLE tenants_segment OWNER TO sluice_app",
-        "ALTER TABLE tenants_segment OWNER TO sluice_owner",
+        # The way back takes the former owner's rights along.
+        "ALTER TABLE tenants_segment OWNER TO sluice_owner;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON tenants_segment TO sluice_app",
     ),
     "portal.E004": (
         "ALTER TABLE tenants_segment NO FORCE ROW LEVEL SECURITY",

@@ -4,6 +4,7 @@ The reconciler reports here step by step; ``merged`` gives the conditions to sto
 point at which the work ended.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -183,7 +184,7 @@ def _field(change: FieldChange) -> str:
 def _short(value: JsonValue) -> str:
     if value is None:
         return "absent"
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}…"
 
 
