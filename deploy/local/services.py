@@ -218,7 +218,11 @@ class Plan:
         ]
 
     def _web(self) -> list[Unit]:
-        uvicorn = (_PYTHON, "-m", "uvicorn", "--timeout-graceful-shutdown", "3", "--no-access-log")
+        uvicorn = (
+            *(_PYTHON, "-m", "uvicorn", "--timeout-graceful-shutdown", "3", "--no-access-log"),
+            # Any local client could write the header; behind Caddy the app itself reads Caddy's.
+            "--no-proxy-headers",
+        )
         # Connections are pooled in the web processes only: a pool does not survive a worker's fork.
         environment = {**self._running, "SLUICE_DATABASE_POOL": "4"}
         return [

@@ -52,6 +52,13 @@ def test_secrets_go_to_those_that_need_them(layout, secret, strangers):
     assert knowing & {*strangers, "caddy", "demo", "model", "postgres", "redis"} == set()
 
 
+def test_neither_door_takes_a_clients_word_on_where_it_comes_from(layout):
+    doors = [unit for unit in make_plan(layout, {}).units() if unit.name in {"portal", "ingress"}]
+
+    assert len(doors) == 2
+    assert all("--no-proxy-headers" in door.command for door in doors)
+
+
 @pytest.mark.parametrize("url", ["mysql://a@b/c", "postgresql://a@b", "sqlite.db"])
 def test_database_url_of_another_kind_is_refused(layout, url):
     with pytest.raises(StartError, match="DATABASE_URL must look like"):

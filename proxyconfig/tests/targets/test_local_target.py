@@ -331,6 +331,22 @@ def test_what_others_put_on_a_tenants_address_is_seen_and_removed(target, caddy)
     assert sorted(caddy.admin.call("GET", SERVERS).body) == ["elsewhere", "sluice-acme.rag"]
 
 
+@pytest.mark.parametrize("name", ["sluice-globex.rag", "sluice-nobody.x", "sluice-acme-rag.x"])
+@pytest.mark.parametrize("listen", [f"{ACME}:8080", ":9997"])
+def test_name_like_another_tenants_hides_no_server_on_a_tenants_address(
+    target, caddy, name, listen
+):
+    rogue = {"listen": [listen], "automatic_https": {"disable": True}, "routes": []}
+    caddy.admin.call("POST", f"{SERVERS}/{name}", rogue)
+    footprint = Footprint.of(tenant_intent("acme", ACME))
+
+    plan = diff((), target.observe(footprint))
+    target.apply(footprint, plan.entries)
+
+    assert [entry.identity.name for entry in plan.entries] == [name]
+    assert caddy.admin.call("GET", SERVERS).body == {}
+
+
 def test_drift_is_an_update_that_names_the_field(target, caddy):
     intent = tenant_intent("acme", ACME)
     program(target, caddy, intent)
