@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ragapp.domain import ends, prompt
+from ragapp.domain.answering import PASSAGES
 from ragapp.domain.citation import CitedAnswer, cite, supported_share
 from ragapp.domain.ends import Answer, Looked
 from ragapp.domain.grade import Calibrations, Grade, GradeVerdict, Question, usable
@@ -61,7 +62,7 @@ class Settings:
 
     tenant: str
     deadline_seconds: float = 120.0
-    passages: int = 3
+    passages: int = PASSAGES
     pages: int = 3
     answer_tokens: int = 128
     generations: int = 2

@@ -4,8 +4,11 @@ from django.core.validators import MaxValueValidator, MinValueValidator, URLVali
 from django.db import models
 from django.urls import reverse
 
+from ragapp.domain.answering import PASSAGES, Answering
 from tenants.models.scoped import TenantScoped
 from tenants.models.tenant import DNS_LABEL
+
+MOST_PASSAGES = 8
 
 
 class Corpus(TenantScoped):
@@ -18,6 +21,21 @@ class Corpus(TenantScoped):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="Share of the dense score in the fused one; the rest is BM25.",
     )
+    passages = models.PositiveSmallIntegerField(
+        default=PASSAGES,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_PASSAGES)],
+        help_text="Most passages handed to the model.",
+    )
+    instructions = models.TextField(
+        blank=True, help_text="To the model, before the general ones: the corpus's own prompt."
+    )
+    model = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Name on the allow-list of models; empty: the default.",
+    )
+    rerank = models.BooleanField(default=False, help_text="Order candidates by a cross-encoder.")
+    web = models.BooleanField(default=True, help_text="Whether the web may be tried.")
     embedder = models.CharField(max_length=200, blank=True, help_text="What its vectors are from.")
     document_count = models.PositiveIntegerField(default=0)
     chunk_count = models.PositiveIntegerField(default=0)
@@ -41,6 +59,18 @@ class Corpus(TenantScoped):
     def get_absolute_url(self) -> str:
         """The corpus's page."""
         return reverse("ragapp:corpus-detail", args=[self.tenant.slug, self.name])
+
+    @property
+    def answering(self) -> Answering:
+        """How questions on it are answered now."""
+        return Answering(
+            dense_weight=self.dense_weight,
+            passages=self.passages,
+            instructions=self.instructions,
+            model=self.model,
+            rerank=self.rerank,
+            web=self.web,
+        )
 
 
 class Source(TenantScoped):

@@ -22,6 +22,7 @@ from django.utils import timezone
 from proxyconfig.facade import egress_endpoint
 from ragapp.domain import trace
 from ragapp.domain.agent import Settings
+from ragapp.domain.answering import Answering
 from ragapp.domain.drive import RunCancelledError, World
 from ragapp.domain.drive import run as drive
 from ragapp.domain.ends import Answer
@@ -207,7 +208,7 @@ def _claim(run_id: int) -> Run | None:
         )
         if not claimed:
             return None
-        return Run.objects.select_related("tenant").get(pk=run_id)
+        return Run.objects.select_related("tenant", "corpus").get(pk=run_id)
 
 
 def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
@@ -219,7 +220,7 @@ def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
         clock=time.monotonic,
         cancel=cancel,
     )
-    settings = Settings(tenant=run.tenant.slug)
+    settings = settings_for(run.tenant.slug, run.corpus.answering if run.corpus else Answering())
     delimiter = f"<<{secrets.token_hex(4)}>>"
     reached = drive(run.question, settings=settings, world=world, delimiter=delimiter)
     return _End(
@@ -230,6 +231,11 @@ def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
         citations=_citations(reached),
         sentences=[asdict(s) for s in reached.cited.sentences] if reached.cited else [],
     )
+
+
+def settings_for(tenant: str, answering: Answering) -> Settings:
+    """What bounds a run of the tenant of this slug that is answered so."""
+    return Settings(tenant=tenant, passages=answering.passages, web=answering.web)
 
 
 def _tools(run: Run) -> RunTools:
