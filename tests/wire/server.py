@@ -13,7 +13,7 @@ import socketserver
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,20 +40,25 @@ class Request:
     Attributes:
         path: Without the query, percent-encoded as sent.
         query: First value of each parameter, from the query or from a posted form.
+        body: As posted.
+        headers: Names in lower case.
     """
 
     method: str
     path: str
     query: Mapping[str, str]
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What it gets."""
+    """What it gets; ``pieces`` are sent as they come instead of a body, and end the connection."""
 
     status: int
     body: bytes
     content_type: str = "text/html; charset=utf-8"
+    pieces: Iterable[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ class WireServer(ThreadingHTTPServer):
                 path=parts[0],
                 query=parts[1],
                 status=status,
-                headers={name.lower(): value for name, value in handler.headers.items()},
+                headers=handler.named(),
             )
             self._seen.append(seen)
             line = json.dumps({"server": self.name, **asdict(seen)})
@@ -188,6 +193,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "SluiceWire"
     sys_version = ""
     timeout = IDLE_SECONDS
+    # Head and body are two writes: with Nagle's algorithm the second waits 40 ms for the client.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer a GET or a HEAD."""
@@ -198,8 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path == "/_drip":
             self._drip(parts.query)
             return
-        request = Request(self.command, parts.path, _first_values(parts.query))
-        self._finish(request, parts.query)
+        query = _first_values(parts.query)
+        self._finish(Request(self.command, parts.path, query, b"", self.named()), parts.query)
 
     do_HEAD = do_GET  # noqa: N815 - the name is http.server's
 
@@ -211,12 +218,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(Reply(413, b"Too large\n", "text/plain; charset=utf-8"))
             return
-        form = self.rfile.read(int(length)).decode(errors="replace")
-        query = {**_first_values(parts.query), **_first_values(form)}
-        self._finish(Request(self.command, parts.path, query), parts.query)
+        body = self.rfile.read(int(length))
+        query = _first_values(parts.query)
+        if "json" not in self.headers.get("Content-Type", ""):
+            query |= _first_values(body.decode(errors="replace"))
+        self._finish(Request(self.command, parts.path, query, body, self.named()), parts.query)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: ``WireServer.remember`` writes the log."""
+
+    def named(self) -> dict[str, str]:
+        """The header fields by their names in lower case."""
+        return {name.lower(): value for name, value in self.headers.items()}
 
     def _finish(self, request: Request, query: str) -> None:
         reply = self.server.answer(request)
@@ -231,10 +244,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
+        if reply.pieces is not None:
+            self._send_pieces(reply.pieces)
+            return
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
+
+    def _send_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Each piece at once; a client that went away ends them."""
+        self.close_connection = True
+        self.send_header("Connection", "close")
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                self.wfile.write(piece)
 
     def _drip(self, query: str) -> None:
         """A line every 0.2 s for ``?seconds=``; ``/_drip/cut`` is remembered once it is cut."""
