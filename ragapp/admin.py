@@ -6,7 +6,7 @@ portal lists its passages.
 
 from django.contrib import admin
 
-from ragapp.models import Corpus, Document, Run, Source
+from ragapp.models import Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source
 from tenants.admin import ReadOnlyAdmin
 
 
@@ -47,3 +47,30 @@ class RunAdmin(ReadOnlyAdmin[Run]):
     list_filter = ["state", "end", "channel"]
     list_select_related = ["tenant"]
     search_fields = ["trace_id", "question"]
+
+
+@admin.register(QuestionSet)
+class QuestionSetAdmin(ReadOnlyAdmin[QuestionSet]):
+    """Question sets; their questions are on the portal's pages."""
+
+    list_display = ["name", "tenant", "corpus", "version", "created_at"]
+    list_select_related = ["tenant", "corpus"]
+    search_fields = ["name"]
+
+
+@admin.register(Evaluation)
+class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
+    """Evaluations; the portal shows each with its questions."""
+
+    list_display = ["id", "tenant", "corpus", "question_set", "purpose", "created_at", "ended_at"]
+    list_filter = ["purpose"]
+    list_select_related = ["tenant", "corpus", "question_set"]
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnlyAdmin[Feedback]):
+    """What people thought of answers."""
+
+    list_display = ["id", "tenant", "run", "user", "thumb", "reason", "review", "created_at"]
+    list_filter = ["thumb", "review"]
+    list_select_related = ["tenant", "run", "user"]

@@ -78,6 +78,11 @@ NEEDED: dict[str, dict[str, Action]] = {
     "ragapp-api:document-list": {"get": V},
     "ragapp-api:document-detail": {"get": V, "delete": T},
     "ragapp-api:chunk-detail": {"get": V},
+    "ragapp-api:question-set-list": {"get": T, "post": T},
+    "ragapp-api:question-set-detail": {"get": T, "put": T, "delete": T},
+    "ragapp-api:question-set-upload": {"post": T},
+    "ragapp-api:judged-question-list": {"get": T, "post": T},
+    "ragapp-api:judged-question-detail": {"get": T, "put": T, "delete": T},
     "ragapp-api:run-list": {"get": V, "post": ASK},
     "ragapp-api:run-detail": {"get": V},
     "ragapp-api:run-events": {"get": V},
@@ -121,7 +126,13 @@ def address(route: str, parameters: set[str], rows: World) -> str:
         "cluster": "local",
         "trace_id": rows.run.trace_id,
         "id": rows.chunk_id,
-        "name": {"segment": "front", "ingress-policy": "web", "corpus": "docs"}.get(noun, "out"),
+        "name": {
+            "segment": "front",
+            "ingress-policy": "web",
+            "corpus": "docs",
+            "question-set": "people",
+            "judged-question": "people",
+        }.get(noun, "out"),
         "pk": {
             "namespace": rows.namespace.pk,
             "virtual-address": rows.virtual_address.pk,
@@ -131,6 +142,7 @@ def address(route: str, parameters: set[str], rows: World) -> str:
             "operation": rows.operation.pk,
             "plan": rows.plan_id,
             "document": rows.document.pk,
+            "judged-question": rows.question.pk,
         }.get(noun),
     }
     return reverse(route, kwargs={name: values[name] for name in parameters})

@@ -15,8 +15,16 @@ from proxyconfig.tests.factories import (
     PlanFactory,
     RevisionFactory,
 )
-from ragapp.models import Document, Run
-from ragapp.tests.factories import CorpusFactory, RunFactory, SourceFactory, indexed
+from ragapp.models import Document, Evaluation, Feedback, JudgedQuestion, Run
+from ragapp.tests.factories import (
+    CorpusFactory,
+    EvaluationAnswerFactory,
+    FeedbackFactory,
+    JudgedQuestionFactory,
+    RunFactory,
+    SourceFactory,
+    indexed,
+)
 from tenants.models import (
     ApiToken,
     Namespace,
@@ -56,6 +64,9 @@ class World:
     document: Document
     chunk_id: int
     run: Run
+    question: JudgedQuestion
+    evaluation: Evaluation
+    feedback: Feedback
 
 
 def world(tenant: Tenant, user: User) -> World:
@@ -77,6 +88,9 @@ def world(tenant: Tenant, user: User) -> World:
     SourceFactory(corpus=corpus)
     document = indexed(corpus, ["A SNAT pool is a set of addresses."])
     AuditEntryFactory(tenant=tenant)
+    question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")
+    answer = EvaluationAnswerFactory(evaluation__question_set=question.question_set)
+    run = RunFactory(tenant=tenant, corpus=corpus)
     key = f"slc_{tenant.slug}"
     return World(
         tenant=tenant,
@@ -90,7 +104,10 @@ def world(tenant: Tenant, user: User) -> World:
         plan_id=PlanFactory(tenant=tenant).pk,
         document=document,
         chunk_id=_chunk_id(document),
-        run=RunFactory(tenant=tenant, corpus=corpus),
+        run=run,
+        question=question,
+        evaluation=answer.evaluation,
+        feedback=FeedbackFactory(run=run, user=user),
     )
 
 

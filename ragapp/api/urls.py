@@ -5,6 +5,7 @@ from typing import Any
 from django.urls import path
 
 from ragapp.api.corpora import ChunkViewSet, CorpusViewSet, DocumentViewSet
+from ragapp.api.questions import JudgedQuestionViewSet, QuestionSetViewSet
 from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
 
@@ -33,6 +34,31 @@ urlpatterns = [
         f"{_TENANT}/chunks/<int:id>",
         ChunkViewSet.as_view({"get": "retrieve"}),
         name="chunk-detail",
+    ),
+    path(
+        f"{_TENANT}/question-sets",
+        QuestionSetViewSet.as_view(_COLLECTION),
+        name="question-set-list",
+    ),
+    path(
+        f"{_TENANT}/question-sets/<str:name>",
+        QuestionSetViewSet.as_view({**_ROW, "put": "update"}),
+        name="question-set-detail",
+    ),
+    path(
+        f"{_TENANT}/question-sets/<str:name>/upload",
+        QuestionSetViewSet.as_view({"post": "upload"}),
+        name="question-set-upload",
+    ),
+    path(
+        f"{_TENANT}/question-sets/<str:name>/questions",
+        JudgedQuestionViewSet.as_view(_COLLECTION),
+        name="judged-question-list",
+    ),
+    path(
+        f"{_TENANT}/question-sets/<str:name>/questions/<int:pk>",
+        JudgedQuestionViewSet.as_view({**_ROW, "put": "update"}),
+        name="judged-question-detail",
     ),
     path(
         f"{_TENANT}/runs",

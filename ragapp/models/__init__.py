@@ -1,7 +1,19 @@
-"""Corpora, documents, chunks and runs."""
+"""Corpora, documents, chunks, runs, and how good the answers are."""
 
 from ragapp.models.chunk import Chunk, Posting, make_partition
 from ragapp.models.corpus import Corpus, Document, DocumentState, Source
+from ragapp.models.evaluation import (
+    Evaluation,
+    EvaluationAnswer,
+    Feedback,
+    JudgedQuestion,
+    Origin,
+    Purpose,
+    QuestionSet,
+    Reason,
+    Review,
+    Thumb,
+)
 from ragapp.models.run import Channel, Run
 
 __all__ = [
@@ -10,8 +22,18 @@ __all__ = [
     "Corpus",
     "Document",
     "DocumentState",
+    "Evaluation",
+    "EvaluationAnswer",
+    "Feedback",
+    "JudgedQuestion",
+    "Origin",
     "Posting",
+    "Purpose",
+    "QuestionSet",
+    "Reason",
+    "Review",
     "Run",
     "Source",
+    "Thumb",
     "make_partition",
 ]

@@ -68,6 +68,7 @@ class Run(TenantScoped):
         """Newest first."""
 
         ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="run_tenant_id")]
         indexes = [
             models.Index(fields=["tenant", "-id"], name="run_newest"),
             models.Index(fields=["state", "heartbeat_at"], name="run_stale"),

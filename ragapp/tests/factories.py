@@ -3,16 +3,34 @@
 import hashlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import factory
 import numpy as np
 
+from ragapp.domain.answering import Answering
 from ragapp.domain.chunk import Chunk
-from ragapp.models import Channel, Corpus, Document, DocumentState, Run, Source, make_partition
+from ragapp.models import (
+    Channel,
+    Corpus,
+    Document,
+    DocumentState,
+    Evaluation,
+    EvaluationAnswer,
+    Feedback,
+    JudgedQuestion,
+    Origin,
+    Purpose,
+    QuestionSet,
+    Run,
+    Source,
+    Thumb,
+    make_partition,
+)
 from ragapp.models.chunk import DIMENSIONS
 from ragapp.services import corpora, index
 from tenants.models import tenant_scope
-from tenants.tests.factories import ScopedFactory, TenantFactory
+from tenants.tests.factories import ScopedFactory, TenantFactory, UserFactory
 
 
 class CorpusFactory(ScopedFactory):
@@ -66,6 +84,68 @@ class RunFactory(ScopedFactory):
             }
         ]
     )
+
+
+class QuestionSetFactory(ScopedFactory):
+    class Meta:
+        model = QuestionSet
+
+    corpus = factory.SubFactory(CorpusFactory)
+    tenant = factory.SelfAttribute("corpus.tenant")
+    name = factory.Sequence(lambda n: f"questions-{n}")
+    created_by = "alice"
+
+
+class JudgedQuestionFactory(ScopedFactory):
+    class Meta:
+        model = JudgedQuestion
+
+    question_set = factory.SubFactory(QuestionSetFactory)
+    tenant = factory.SelfAttribute("question_set.tenant")
+    text = factory.Sequence(lambda n: f"What is a SNAT pool of {n} addresses for?")
+    text_hash = factory.LazyAttribute(lambda row: hashlib.sha256(row.text.encode()).hexdigest())
+    answers = factory.LazyFunction(lambda: ["going out"])
+    origin = Origin.WRITTEN
+    added_by = "alice"
+
+
+class EvaluationFactory(ScopedFactory):
+    class Meta:
+        model = Evaluation
+
+    question_set = factory.SubFactory(QuestionSetFactory)
+    corpus = factory.SelfAttribute("question_set.corpus")
+    tenant = factory.SelfAttribute("question_set.tenant")
+    set_version = 1
+    purpose = Purpose.ANSWERS
+    answering = factory.LazyFunction(lambda: asdict(Answering()))
+    base = factory.LazyFunction(lambda: asdict(Answering()))
+    question_count = 1
+    created_by = "alice"
+
+
+class EvaluationAnswerFactory(ScopedFactory):
+    class Meta:
+        model = EvaluationAnswer
+
+    evaluation = factory.SubFactory(EvaluationFactory)
+    tenant = factory.SelfAttribute("evaluation.tenant")
+    position = factory.Sequence(lambda n: n + 1)
+    question = "What is a SNAT pool for?"
+    text_hash = factory.LazyAttribute(lambda row: hashlib.sha256(row.question.encode()).hexdigest())
+    expected = factory.LazyFunction(
+        lambda: {"answers": ["going out"], "is_answerable": True, "relevant": []}
+    )
+
+
+class FeedbackFactory(ScopedFactory):
+    class Meta:
+        model = Feedback
+
+    run = factory.SubFactory(RunFactory)
+    tenant = factory.SelfAttribute("run.tenant")
+    user = factory.SubFactory(UserFactory)
+    thumb = Thumb.UP
 
 
 def chunk(text: str, *, start: int = 0) -> Chunk:

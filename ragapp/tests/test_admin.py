@@ -4,10 +4,16 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from ragapp.models import Corpus, Document, Run, Source
-from ragapp.tests.factories import DocumentFactory, RunFactory, SourceFactory
+from ragapp.models import Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source
+from ragapp.tests.factories import (
+    DocumentFactory,
+    EvaluationFactory,
+    FeedbackFactory,
+    RunFactory,
+    SourceFactory,
+)
 
-MODELS = [Corpus, Document, Run, Source]
+MODELS = [Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source]
 
 
 @pytest.mark.django_db
@@ -15,7 +21,8 @@ MODELS = [Corpus, Document, Run, Source]
 def test_platform_admin_reads_every_row(ada, acme, model):
     document = DocumentFactory(corpus__tenant=acme)
     SourceFactory(corpus=document.corpus)
-    RunFactory(tenant=acme)
+    EvaluationFactory(question_set__corpus=document.corpus)
+    FeedbackFactory(run=RunFactory(tenant=acme))
     name = model._meta.model_name
 
     listed = ada.client.get(reverse(f"admin:ragapp_{name}_changelist"))
