@@ -17,6 +17,7 @@ from proxyconfig.tests.factories import (
 )
 from ragapp.models import Document, Evaluation, Feedback, JudgedQuestion, Run
 from ragapp.tests.factories import (
+    CalibrationFactory,
     CorpusFactory,
     EvaluationAnswerFactory,
     FeedbackFactory,
@@ -87,6 +88,7 @@ def world(tenant: Tenant, user: User) -> World:
     corpus = CorpusFactory(tenant=tenant, name="docs")
     SourceFactory(corpus=corpus)
     document = indexed(corpus, ["A SNAT pool is a set of addresses."])
+    CalibrationFactory(corpus=corpus)
     AuditEntryFactory(tenant=tenant)
     question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")
     answer = EvaluationAnswerFactory(evaluation__question_set=question.question_set)

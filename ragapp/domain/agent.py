@@ -5,17 +5,18 @@ authentication flows it runs without a model and without a network, so every pat
 values in, values out; ``drive.py`` runs it against the world.
 
 question -> keyword gate -> corpora or web -> grade passages -> generate -> check -> answer,
-with at most one rewrite, one web round, two generations and one deadline.
+with at most one rewrite, one web round, three generations (two from one place) and one deadline.
 """
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ragapp.domain import ends, prompt
+from ragapp.domain import ends, features, prompt
 from ragapp.domain.answering import PASSAGES
 from ragapp.domain.citation import CitedAnswer, cite, supported_share
 from ragapp.domain.ends import Answer, Looked
+from ragapp.domain.engine import Generation
 from ragapp.domain.grade import Calibrations, Grade, GradeVerdict, Question, usable
 from ragapp.domain.lexical import telling_words
 from ragapp.domain.passage import Passage, Source
@@ -42,6 +43,10 @@ from ragapp.domain.steps import (
 
 Flow = Generator[Step[Any], Any, Answer | None]
 REWRITE_TOKENS = 32
+# From the same passages: an answer, and one more where the checks object to it.
+MOST_TRIES = 2
+# How many passages a second try keeps to, the likeliest ones.
+SECOND_TRY_PASSAGES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Settings:
         rewrites: Most times that the question is put in other words.
         web: Whether the web may be tried at all.
         calibrations: Of this model and corpus; without one, grades are shown and refuse nothing.
+        instructions: The corpus's own, put before the general ones.
     """
 
     tenant: str
@@ -65,10 +71,11 @@ class Settings:
     passages: int = PASSAGES
     pages: int = 3
     answer_tokens: int = 128
-    generations: int = 2
+    generations: int = 3
     rewrites: int = 1
     web: bool = True
     calibrations: Calibrations = field(default_factory=Calibrations)
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,36 @@ class Reader:
 
     count: Callable[[str], int]
     context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """An answer with its grades, the one of the whole answer last."""
+
+    cited: CitedAnswer
+    grades: tuple[Grade, ...]
+
+    @property
+    def is_refused(self) -> bool:
+        """By the whole answer's grade where that is calibrated, else by any of its parts."""
+        whole = self.grades[-1]
+        deciding = self.grades if whole.probability is None else (whole,)
+        return any(grade.verdict is GradeVerdict.REFUSED for grade in deciding)
+
+    @property
+    def can_stand(self) -> bool:
+        """Whether it may be given at all."""
+        return not self.is_refused and supported_share(self.cited) > 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to mend."""
+        return self.can_stand and supported_share(self.cited) == 1
+
+    @property
+    def worth(self) -> tuple[float, float]:
+        """The better of two has the larger."""
+        return supported_share(self.cited), self.grades[-1].probability or 0.0
 
 
 def agent(
@@ -123,6 +160,8 @@ class _Run:
         self._rewrites_left = settings.rewrites
         self._looked = Looked()
         self._terms: tuple[str, ...] = ()
+        self._relevance: tuple[Grade, ...] = ()
+        self._answerable = Grade(Question.ANSWERABLE, 0, 0.0, None, GradeVerdict.SHOWN)
 
     def steps(self) -> Generator[Step[Any], Any, Answer]:
         """The whole run."""
@@ -200,53 +239,80 @@ class _Run:
         return reworded
 
     def _read(self, found: Sequence[Passage]) -> Generator[Step[Any], Any, tuple[int, ...]]:
-        """Open one prompt with the passages and grade each; numbers of those that may be used."""
+        """Open one prompt with the passages and grade them; numbers of those that may be used.
+
+        None may where the passages together are graded as not holding the answer.
+        """
+        settings = self._settings
         passages = prompt.fit(
             self._question,
-            found[: self._settings.passages],
+            found[: settings.passages],
             count=self._reader.count,
-            budget_tokens=self._reader.context_tokens - self._settings.answer_tokens,
+            budget_tokens=self._reader.context_tokens - settings.answer_tokens,
             delimiter=self._delimiter,
+            instructions=settings.instructions,
         )
         self._looked.passages = passages
         if not passages or self._is_late():
             return ()
-        yield from ask(
-            OpenPrompt(prompt.messages(self._question, passages, delimiter=self._delimiter))
+        built = prompt.messages(
+            self._question,
+            passages,
+            delimiter=self._delimiter,
+            instructions=settings.instructions,
         )
+        yield from ask(OpenPrompt(built))
         numbers = range(1, len(passages) + 1)
-        questions = tuple(prompt.relevance_question(number) for number in numbers)
+        together = prompt.answerable_questions()
+        questions = (*(prompt.relevance_question(number) for number in numbers), *together)
         margins = yield from ask(AskGrades(questions))
-        grades = tuple(
-            self._grade(Question.RELEVANT, number, margin, score=passage.score)
-            for number, margin, passage in zip(numbers, margins, passages, strict=True)
+        self._relevance = tuple(
+            self._grade(Question.RELEVANT, number, features.of_passage(passage, passages, margin))
+            for number, margin, passage in zip(numbers, margins, passages, strict=False)
         )
-        yield from self._note(grades)
-        return usable(grades)
+        margin = together.margin(*margins[-2:])
+        known = features.of_passages(passages, self._relevance, margin)
+        self._answerable = self._grade(Question.ANSWERABLE, 0, known)
+        yield from self._note((*self._relevance, self._answerable))
+        if self._answerable.verdict is GradeVerdict.REFUSED:
+            return ()
+        return usable(self._relevance)
 
     def _write(self, numbers: tuple[int, ...]) -> Flow:
-        """Generate from the usable passages; where the checks object, once more by quoting."""
-        best: CitedAnswer | None = None
-        choices: tuple[str, ...] = ()
-        while numbers and self._generations_left and not self._is_late():
+        """Generate from the usable passages; where the checks object, once more."""
+        best: _Attempt | None = None
+        allowed, choices = numbers, tuple[str, ...]()
+        for _ in range(MOST_TRIES):
+            if not allowed or not self._generations_left or self._is_late():
+                break
             self._generations_left -= 1
-            cited, grades = yield from self._answer(numbers, choices)
-            refused = any(grade.verdict is GradeVerdict.REFUSED for grade in grades)
-            if refused and self._looked.source is Source.LOCAL and self._may_try_web():
-                return None
-            if not refused and (best is None or supported_share(cited) > supported_share(best)):
-                best = cited
+            attempt = yield from self._answer(allowed, choices)
+            if attempt.can_stand and (best is None or attempt.worth > best.worth):
+                best = attempt
+            if attempt.is_settled:
+                break
+            allowed, choices = self._second_try(numbers, attempt)
+        return ends.found(best.cited, self._looked) if best else None
+
+    def _second_try(
+        self, numbers: tuple[int, ...], attempt: "_Attempt"
+    ) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """What a second answer may use: nothing where it could only be the same again.
+
+        Where the passages do not support what was written, only their own sentences; where they do
+        but the grades object, the likeliest passages alone.
+        """
+        if supported_share(attempt.cited) < 1:
             texts = [self._looked.passages[number - 1].text for number in numbers]
             choices = quotes(self._terms, texts)
-            if not choices or (best is not None and supported_share(best) == 1):
-                break
-        if best is None or not supported_share(best):
-            return None
-        return ends.found(best, self._looked)
+            return (numbers, choices) if choices else ((), ())
+        likely = sorted(numbers, key=lambda number: -self._relevance[number - 1].logit)
+        fewer = tuple(sorted(likely[:SECOND_TRY_PASSAGES]))
+        return (fewer, ()) if fewer != numbers else ((), ())
 
     def _answer(
         self, numbers: tuple[int, ...], choices: tuple[str, ...]
-    ) -> Generator[Step[Any], Any, tuple[CitedAnswer, tuple[Grade, ...]]]:
+    ) -> Generator[Step[Any], Any, "_Attempt"]:
         """One generation with its checks."""
         passages = self._looked.passages
         written = yield from ask(
@@ -263,17 +329,32 @@ class _Run:
             [passage.text for passage in passages],
             is_cut=written.finish != "stop",
         )
-        margins = yield from ask(AskGrades((prompt.grounded_question(), prompt.answers_question())))
-        share = supported_share(cited)
-        grades = tuple(
-            self._grade(question, 0, margin, literal=share)
-            for question, margin in zip((Question.GROUNDED, Question.ANSWERS), margins, strict=True)
-        )
-        yield from self._note(grades)
-        return cited, grades
+        grades = yield from self._check(cited, written)
+        self._looked.wrote(cited.text, grades[-1].probability)
+        return _Attempt(cited, grades)
 
-    def _grade(self, question: Question, subject: int, margin: float, **features: float) -> Grade:
-        return self._settings.calibrations.grade(question, subject, {"margin": margin, **features})
+    def _check(
+        self, cited: CitedAnswer, written: Generation
+    ) -> Generator[Step[Any], Any, tuple[Grade, ...]]:
+        """The grades of an answer; the last one is what all of them say together."""
+        grounded, answers = prompt.grounded_questions(), prompt.answers_questions()
+        margins = yield from ask(AskGrades((*grounded, *answers)))
+        parts = tuple(
+            self._grade(question, 0, features.of_answer(cited, written, margin))
+            for question, margin in (
+                (Question.GROUNDED, grounded.margin(*margins[:2])),
+                (Question.ANSWERS, answers.margin(*margins[2:])),
+            )
+        )
+        earlier = (self._answerable, *parts)
+        mean = sum(grade.margin for grade in earlier) / len(earlier)
+        known = features.of_answer(cited, written, mean, earlier=earlier)
+        grades = (*parts, self._grade(Question.RIGHT, 0, known))
+        yield from self._note(grades)
+        return grades
+
+    def _grade(self, question: Question, subject: int, known: features.Features) -> Grade:
+        return self._settings.calibrations.grade(question, subject, known)
 
     def _note(self, grades: tuple[Grade, ...]) -> Generator[Step[Any], Any, None]:
         self._looked.grades += grades

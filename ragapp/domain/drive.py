@@ -320,6 +320,7 @@ class _Driver:
             margin=grade.margin,
             probability=grade.probability,
             verdict=grade.verdict.value,
+            features=grade.features,
         )
 
     def _open_session(self) -> Session:

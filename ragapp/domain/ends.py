@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ragapp.domain.citation import CitedAnswer
-from ragapp.domain.grade import Grade
+from ragapp.domain.grade import Grade, GradeVerdict, Question
 from ragapp.domain.passage import Passage, Source
 from ragapp.domain.steps import Failed, Refused, WebPage
 from tenants.domain.states import AnswerEnd
@@ -28,6 +28,8 @@ class Answer:
         refused: What the egress proxy refused, in order.
         failed: What was allowed and did not work.
         looked_at: Places that were searched or read, for people.
+        confidence: Calibrated chance that the best answer written is right; None without one.
+        draft: The best answer written, also where it was not given: for evaluations.
     """
 
     end: AnswerEnd
@@ -39,6 +41,8 @@ class Answer:
     refused: tuple[Refused, ...] = ()
     failed: tuple[Failed, ...] = ()
     looked_at: tuple[str, ...] = ()
+    confidence: float | None = None
+    draft: str = ""
 
 
 @dataclass(slots=True)
@@ -51,6 +55,8 @@ class Looked:
     failed: tuple[Failed, ...] = ()
     places: tuple[str, ...] = ()
     web_tried: bool = field(default=False)
+    confidence: float | None = None
+    draft: str = ""
 
     @property
     def source(self) -> Source:
@@ -77,6 +83,11 @@ class Looked:
         else:
             self._add_place(reply.url)
 
+    def wrote(self, text: str, confidence: float | None) -> None:
+        """An answer was written and graded; the likeliest one is kept."""
+        if not self.draft or (confidence or 0.0) > (self.confidence or 0.0):
+            self.draft, self.confidence = text, confidence
+
     def _add_place(self, place: str) -> None:
         if place not in self.places:
             self.places += (place,)
@@ -94,13 +105,24 @@ def without_answer(tenant: str, looked: Looked, *, late: bool) -> Answer:
         text = " ".join([*dict.fromkeys(blocked_text(r, tenant) for r in looked.refused)])
         rules = ", ".join(dict.fromkeys(refusal.rule for refusal in looked.refused))
         return _end(AnswerEnd.BLOCKED, _with_places(text, looked), f"Refused by {rules}.", looked)
-    why = "The time for this question ran out." if late else "No answer was found."
+    why = "The time for this question ran out." if late else _why(looked)
     failures = [
         f"{failed.destination} did not work: {failed.message.rstrip('.')}."
         for failed in looked.failed
     ]
     text = " ".join([why, *dict.fromkeys(failures)])
     return _end(AnswerEnd.NOT_FOUND, _with_places(text, looked), why, looked)
+
+
+def _why(looked: Looked) -> str:
+    """Whether nothing was there, or what was written was too doubtful to be given."""
+    refused = [grade for grade in looked.grades if grade.verdict is GradeVerdict.REFUSED]
+    if looked.draft and any(grade.question is Question.RIGHT for grade in refused):
+        return (
+            "No answer was found that is sure enough to be given: the best one is right with a"
+            f" chance of {looked.confidence or 0.0:.0%}."
+        )
+    return "No answer was found."
 
 
 def blocked_text(refusal: Refused, tenant: str) -> str:
@@ -136,4 +158,6 @@ def _end(
         refused=looked.refused,
         failed=looked.failed,
         looked_at=looked.places,
+        confidence=looked.confidence,
+        draft=looked.draft,
     )

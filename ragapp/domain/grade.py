@@ -2,7 +2,7 @@
 
 A raw margin of a small model says little: its yes-rate hardly moves with the truth. Only a
 calibration (fitted by MLOps per model and corpus) may refuse. Without one the grades are shown
-and decide nothing.
+and decide nothing. ``features.py`` says what is known of each grade.
 """
 
 import math
@@ -12,11 +12,14 @@ from enum import StrEnum
 
 
 class Question(StrEnum):
-    """What is asked of the model in one closed question."""
+    """What is graded; all but the last are asked of the model in closed questions."""
 
     RELEVANT = "relevant"
+    ANSWERABLE = "answerable"
     GROUNDED = "grounded"
     ANSWERS = "answers"
+    # Asked of nobody: what all of the above say together of the answer.
+    RIGHT = "right"
 
 
 class GradeVerdict(StrEnum):
@@ -33,8 +36,8 @@ class Calibration:
     """A logistic model over what is known of one grade, for one question and one model.
 
     Attributes:
-        weight_by_feature: ``margin`` (the model's log-odds) and, where fitted, ``literal`` (share
-            of literals found) and ``score`` (fused retrieval score).
+        weight_by_feature: By the names that ``features.py`` gives; ``margin`` is the model's own
+            log-odds.
         intercept: Natural log-odds at all features 0.
         low: Below it the grade refuses.
         high: From it on the grade accepts; between them it is doubtful.
@@ -60,8 +63,9 @@ class Grade:
 
     Attributes:
         subject: The passage's number, or 0 for the answer.
-        margin: Natural log-odds of yes over no, as the model gave it.
+        margin: Natural log-odds of yes over no, as the model gave it; the mean over wordings.
         probability: Calibrated, 0 to 1; None without a calibration.
+        features: All that was known, by name: what a later calibration is fitted on.
     """
 
     question: Question
@@ -69,6 +73,12 @@ class Grade:
     margin: float
     probability: float | None
     verdict: GradeVerdict
+    features: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def logit(self) -> float:
+        """Calibrated log-odds where there are such, else the margin."""
+        return self.margin if self.probability is None else log_odds(self.probability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +91,13 @@ class Calibrations:
         self, question: Question, subject: int, feature_by_name: Mapping[str, float]
     ) -> Grade:
         """Grade from its features, ``margin`` among them."""
-        margin = feature_by_name["margin"]
+        margin, known = feature_by_name["margin"], dict(feature_by_name)
         calibration = self.by_question.get(question)
         if calibration is None:
-            return Grade(question, subject, margin, None, GradeVerdict.SHOWN)
-        probability = calibration.probability(feature_by_name)
-        return Grade(question, subject, margin, probability, _verdict(probability, calibration))
+            return Grade(question, subject, margin, None, GradeVerdict.SHOWN, known)
+        probability = calibration.probability(known)
+        verdict = _verdict(probability, calibration)
+        return Grade(question, subject, margin, probability, verdict, known)
 
 
 def sigmoid(logit: float) -> float:
@@ -95,6 +106,12 @@ def sigmoid(logit: float) -> float:
         return 1 / (1 + math.exp(-logit))
     grown = math.exp(logit)
     return grown / (1 + grown)
+
+
+def log_odds(probability: float) -> float:
+    """ln(p / (1 - p)), kept within +-12 so that no single grade outweighs all others."""
+    bounded = min(max(probability, 1e-9), 1 - 1e-9)
+    return min(max(math.log(bounded / (1 - bounded)), -12.0), 12.0)
 
 
 def _verdict(probability: float, calibration: Calibration) -> GradeVerdict:

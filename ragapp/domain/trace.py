@@ -5,7 +5,7 @@ The run's row keeps them as JSON (``to_json``); the trace page reads them back (
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from ragapp.domain.passage import Passage
@@ -80,7 +80,8 @@ class Graded:
     """One grade by the model itself.
 
     ``subject`` is the passage's number or 0 for the answer; ``probability`` is None as long as
-    the model has no calibration, and then the grade decides nothing.
+    the model has no calibration, and then the grade decides nothing. ``features`` is all that was
+    known: a later calibration is fitted on it.
     """
 
     kind: ClassVar[str] = "grade"
@@ -90,6 +91,7 @@ class Graded:
     margin: float
     probability: float | None
     verdict: str
+    features: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def from_json(stored: Mapping[str, Any]) -> Entry:
     entry = ENTRY_BY_KIND.get(stored["kind"])
     if entry is None:
         raise ValueError(f"unknown trace entry {stored['kind']!r}")
-    known = {field.name for field in fields(entry)}
+    known = {known.name for known in fields(entry)}
     values = {name: value for name, value in stored.items() if name in known}
     if "reasons" in values:
         values["reasons"] = tuple(values["reasons"])

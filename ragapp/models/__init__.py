@@ -1,5 +1,6 @@
 """Corpora, documents, chunks, runs, and how good the answers are."""
 
+from ragapp.models.calibration import Calibration
 from ragapp.models.chunk import Chunk, Posting, make_partition
 from ragapp.models.corpus import Corpus, Document, DocumentState, Source
 from ragapp.models.evaluation import (
@@ -17,6 +18,7 @@ from ragapp.models.evaluation import (
 from ragapp.models.run import Channel, Run
 
 __all__ = [
+    "Calibration",
     "Channel",
     "Chunk",
     "Corpus",

@@ -26,9 +26,10 @@ from ragapp.domain.answering import Answering
 from ragapp.domain.drive import RunCancelledError, World
 from ragapp.domain.drive import run as drive
 from ragapp.domain.ends import Answer
+from ragapp.domain.grade import Calibrations
 from ragapp.domain.passage import Passage, Source
 from ragapp.models import Channel, Corpus, Run
-from ragapp.services import serving, stream
+from ragapp.services import calibration, serving, stream
 from ragapp.services.recorder import Recorder
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
@@ -213,14 +214,19 @@ def _claim(run_id: int) -> Run | None:
 
 def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
     """Drive the agent to its end."""
+    tools = _tools(run)
     world = World(
-        tools=_tools(run),
+        tools=tools,
         engine=serving.engine(),
         listener=recorder,
         clock=time.monotonic,
         cancel=cancel,
     )
-    settings = settings_for(run.tenant.slug, run.corpus.answering if run.corpus else Answering())
+    settings = settings_for(
+        run.tenant.slug,
+        run.corpus.answering if run.corpus else Answering(),
+        _calibrations(run, tools, world.engine.name),
+    )
     delimiter = f"<<{secrets.token_hex(4)}>>"
     reached = drive(run.question, settings=settings, world=world, delimiter=delimiter)
     return _End(
@@ -228,14 +234,27 @@ def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
         answer=reached.text,
         end=reached.end.value,
         end_message=reached.reason,
-        citations=citations(reached),
+        citations=_citations(reached),
         sentences=[asdict(s) for s in reached.cited.sentences] if reached.cited else [],
     )
 
 
-def settings_for(tenant: str, answering: Answering) -> Settings:
+def settings_for(
+    tenant: str, answering: Answering, calibrations: Calibrations | None = None
+) -> Settings:
     """What bounds a run of the tenant of this slug that is answered so."""
-    return Settings(tenant=tenant, passages=answering.passages, web=answering.web)
+    return Settings(
+        tenant=tenant,
+        passages=answering.passages,
+        web=answering.web,
+        instructions=answering.instructions,
+        calibrations=calibrations or Calibrations(),
+    )
+
+
+def _calibrations(run: Run, tools: RunTools, model: str) -> Calibrations:
+    with tenant_scope(run.tenant_id):
+        return calibration.in_use(tools.corpus_ids, model)
 
 
 def _tools(run: Run) -> RunTools:
@@ -252,7 +271,7 @@ def _came_in(run: Run) -> trace.Entry:
     return trace.from_json(run.entries[0])
 
 
-def citations(reached: Answer) -> list[Json]:
+def _citations(reached: Answer) -> list[Json]:
     """The passages that the model read; the text of a corpus's passage stays in the corpus.
 
     So a document that is deleted is deleted: an old run cannot show what it said.
@@ -306,7 +325,7 @@ def _finish(run: Run, recorder: Recorder, ended: _End) -> None:
             entries=entries,
             restarts=recorder.restarts,
             route=_route(entries),
-            usage=usage(entries, seconds=(now - (run.started_at or now)).total_seconds()),
+            usage=_usage(entries, seconds=(now - (run.started_at or now)).total_seconds()),
             ended_at=now,
             heartbeat_at=now,
             lease_token=None,
@@ -323,16 +342,16 @@ def _route(entries: Sequence[Mapping[str, Any]]) -> str:
     return str(ways[-1]) if ways else ""
 
 
-def usage(entries: Sequence[Mapping[str, Any]], *, seconds: float) -> Json:
+def _usage(entries: Sequence[Mapping[str, Any]], *, seconds: float) -> Json:
     """Tokens by purpose, as the model calls counted them, and seconds from claim to end."""
-    spent: Json = {"seconds": round(seconds, 3), "tokens_in": 0, "tokens_out": 0}
+    usage: Json = {"seconds": round(seconds, 3), "tokens_in": 0, "tokens_out": 0}
     for entry in entries:
         if entry["kind"] == trace.ModelCall.kind:
-            spent["tokens_in"] += entry["tokens_in"]
-            spent["tokens_out"] += entry["tokens_out"]
+            usage["tokens_in"] += entry["tokens_in"]
+            usage["tokens_out"] += entry["tokens_out"]
             purpose = f"{entry['purpose']}_tokens"
-            spent[purpose] = spent.get(purpose, 0) + entry["tokens_in"] + entry["tokens_out"]
-    return spent
+            usage[purpose] = usage.get(purpose, 0) + entry["tokens_in"] + entry["tokens_out"]
+    return usage
 
 
 def _give_up(run: Run, now: datetime) -> OperationState:

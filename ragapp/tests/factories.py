@@ -11,6 +11,7 @@ import numpy as np
 from ragapp.domain.answering import Answering
 from ragapp.domain.chunk import Chunk
 from ragapp.models import (
+    Calibration,
     Channel,
     Corpus,
     Document,
@@ -84,6 +85,36 @@ class RunFactory(ScopedFactory):
             }
         ]
     )
+
+
+class CalibrationFactory(ScopedFactory):
+    """What says that a passage helps from a margin of 0 on."""
+
+    class Meta:
+        model = Calibration
+
+    corpus = factory.SubFactory(CorpusFactory)
+    tenant = factory.SelfAttribute("corpus.tenant")
+    model = "reader"
+    question = "relevant"
+    version = 1
+    weights = factory.LazyFunction(lambda: {"margin": 1.0})
+    intercept = 0.0
+    low = 0.2
+    high = 0.8
+    samples = 100
+    positives = 40
+    brier = 0.1
+    ece = 0.02
+    auc = 0.9
+    bins = factory.LazyFunction(
+        lambda: [
+            {"count": 60, "probability": 0.1, "share": 0.08},
+            {"count": 40, "probability": 0.9, "share": 0.93},
+        ]
+    )
+    source = "questions.jsonl"
+    created_by = "alice"
 
 
 class QuestionSetFactory(ScopedFactory):

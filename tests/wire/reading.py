@@ -120,7 +120,7 @@ class Reader:
         """Passages are what stands behind ``[n]`` at the beginning of a line."""
         text = next((turn["content"] for turn in turns if turn["role"] == "user"), "")
         found = list(_PASSAGE.finditer(text))
-        ends = [match.start() for match in found[1:]] + [len(text)]
+        ends = [*(match.start() for match in found[1:]), len(text)][: len(found)]
         tail = text[found[-1].end() :] if found else text
         question = next((q for q in self._questions if q.text in tail), None)
         passages = {

@@ -171,3 +171,10 @@ def test_what_is_no_chat_is_a_400(wire, body):
     )
 
     assert (reply.status_code, "error" in json.loads(reply.text)) == (400, True)
+
+
+def test_a_question_without_passages_is_put_in_other_words(key):
+    rewrite = [{"role": m.role, "content": m.text} for m in prompt.rewrite_messages(
+        key.questions[2].text)]  # fmt: skip
+
+    assert Reader(key).write(rewrite).text == "many ports router number"

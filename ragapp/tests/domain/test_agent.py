@@ -47,6 +47,11 @@ STRICT = Calibrations(
 )
 
 
+def believing(question: str) -> float:
+    """Log-odds of a model that believes in what it is asked about, however that is worded."""
+    return -5.0 if "missing" in question or "unsupported" in question or "fail" in question else 5.0
+
+
 def passage(text: str, *, key: str = "chunk:1", source: Source = Source.LOCAL) -> Passage:
     return Passage(key, source, "Guide", text, 0, len(text), score=0.9)
 
@@ -266,11 +271,13 @@ def test_uncalibrated_grades_are_kept_and_refuse_nothing(script):
 
     assert answer.end is AnswerEnd.FOUND
     assert {grade.verdict.value for grade in answer.grades} == {"Shown"}
-    assert len(answer.grades) == 4
+    assert [grade.question.value for grade in answer.grades] == [
+        "relevant", "relevant", "answerable", "grounded", "answers", "right",
+    ]  # fmt: skip
 
 
 def test_calibrated_grades_drop_passages_and_the_model_is_told(script):
-    script.margins = lambda question: -5.0 if "[2]" in question else 5.0
+    script.margins = lambda question: -5.0 if "[2]" in question else believing(question)
 
     script.run(calibrations=STRICT)
 
@@ -294,13 +301,41 @@ def test_without_a_usable_passage_the_question_is_reworded_once_then_the_web_tri
 def test_an_ungrounded_answer_goes_to_the_web_and_ends_after_two_generations(script):
     script.web = WebHits((WebHit("http://docs/a", "A"),))
     script.margins = lambda question: (
-        -5.0 if "answer" in question.lower() and "[" not in question else 5.0
+        -believing(question) if "your answer" in question else believing(question)
     )
 
     answer = script.run(calibrations=STRICT)
 
     assert answer.end is AnswerEnd.NOT_FOUND
+    assert "the best one is right with a chance of" in answer.text
     assert (script.count(WebSearch), script.count(Generate)) == (1, 2)
+
+
+def test_an_answer_that_the_grades_refuse_is_written_once_more_from_the_likeliest(script):
+    script.local = [passage(SNAT, key=f"chunk:{n}") for n in range(4)]
+    script.answers = [SNAT, f"{SNAT} "]
+
+    def margins(question: str) -> float:
+        if "your answer" in question:
+            return believing(question) * (1 if script.count(Generate) == 2 else -1)
+        return float(question[-32] == "9") if "[" in question else believing(question)
+
+    script.margins = margins
+
+    answer = script.run(calibrations=STRICT, web=False, passages=4)
+
+    instructions = [step.instruction for step in script.steps if isinstance(step, Generate)]
+    assert answer.end is AnswerEnd.FOUND
+    assert instructions == ["", "\nUse only [1], [2]."]
+    assert answer.confidence > 0.9
+
+
+def test_passages_that_do_not_hold_the_answer_together_end_it_before_anything_is_written(script):
+    script.margins = lambda question: 5.0 if "[" in question else -believing(question)
+
+    answer = script.run(calibrations=STRICT, web=False)
+
+    assert (answer.end, script.count(Generate)) == (AnswerEnd.NOT_FOUND, 0)
 
 
 def test_where_the_web_is_off_it_is_never_asked(script):
@@ -349,7 +384,7 @@ def test_every_run_ends_within_its_counters(
     assert script.count(Rewrite) <= 1
     assert script.count(WebSearch) <= 1
     assert script.count(Fetch) <= 1
-    assert script.count(Generate) <= 2
+    assert script.count(Generate) <= 3
     assert answer.text
     assert (answer.cited is not None) == (answer.end is AnswerEnd.FOUND)
     assert bool(answer.refused) or answer.end is not AnswerEnd.BLOCKED

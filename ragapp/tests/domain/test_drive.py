@@ -138,7 +138,8 @@ def test_a_local_run_leaves_every_kind_of_entry_in_order():
 
     assert answer.end is AnswerEnd.FOUND
     assert [entry.kind for entry in follower.entries] == [
-        "route", "search", "model", "model", "grade", "model", "model", "grade", "grade", "end",
+        "route", "search", "model", "model", "grade", "grade",
+        "model", "model", "grade", "grade", "grade", "end",
     ]  # fmt: skip
     assert follower.heard == [SNAT]
     times = [entry.at_ms for entry in follower.entries]
@@ -153,9 +154,9 @@ def test_model_calls_show_their_tokens_by_purpose():
     calls = [entry for entry in follower.entries if entry.kind == "model"]
     assert [(call.purpose, call.tokens_in, call.tokens_out) for call in calls] == [
         ("prompt", 100, 0),
-        ("grade", 10, 1),
+        ("grade", 30, 3),
         ("answer", 5, 20),
-        ("grade", 20, 2),
+        ("grade", 40, 4),
     ]
 
 
