@@ -203,6 +203,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "ragapp.train_corpus": {"queue": "ingest"},
     "ragapp.answer_run": {"queue": "engine"},
+    "ragapp.evaluate_corpus": {"queue": "engine"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 RECONCILE_TENANT = "proxyconfig.reconcile_tenant"
 TRAIN_CORPUS = "ragapp.train_corpus"
 ANSWER_RUN = "ragapp.answer_run"
+EVALUATE_CORPUS = "ragapp.evaluate_corpus"
 
 
 def send(task: str, row_id: int) -> None:

@@ -1,6 +1,8 @@
 """How questions on one corpus are answered: what an evaluation compares and a promotion sets."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ragapp.domain.fuse import DENSE_WEIGHT
 
@@ -26,3 +28,9 @@ class Answering:
     model: str = ""
     rerank: bool = False
     web: bool = True
+
+
+def stored(values: Mapping[str, Any]) -> Answering:  # Any: read from JSON.
+    """What ``asdict`` of another version stored; what this one does not know is left out."""
+    known = {field.name for field in fields(Answering)}
+    return Answering(**{name: value for name, value in values.items() if name in known})

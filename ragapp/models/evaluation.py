@@ -8,8 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
-from ragapp.domain.answering import Answering
+from ragapp.domain.answering import Answering, stored
 from ragapp.domain.judged import MOST_CHARACTERS, Judged, Relevant
+from ragapp.domain.scores import METRICS, Metric
 from tenants.models.scoped import TenantScoped
 from tenants.models.tenant import DNS_LABEL
 
@@ -134,6 +135,12 @@ class Evaluation(TenantScoped):
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, help_text="When all questions were measured.")
+    sweep = models.JSONField(
+        default=dict, help_text="Of a sweep of weights: Tuned; see ragapp/domain/tuning.py."
+    )
+    replaced = models.JSONField(
+        default=dict, help_text="The corpus's Answering that its promotion replaced."
+    )
     promoted_at = models.DateTimeField(null=True)
     promoted_by = models.CharField(max_length=150, blank=True)
 
@@ -156,7 +163,16 @@ class Evaluation(TenantScoped):
     @property
     def settings(self) -> Answering:
         """The settings that were measured."""
-        return Answering(**self.answering)
+        return stored(self.answering)
+
+    @property
+    def headline(self) -> list[tuple[Metric, dict[str, float]]]:
+        """The figures that a list shows, each with its metric."""
+        return [
+            (metric, self.metrics[metric.name])
+            for metric in METRICS
+            if metric.is_headline and metric.name in self.metrics
+        ]
 
 
 class EvaluationAnswer(TenantScoped):

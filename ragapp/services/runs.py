@@ -234,7 +234,7 @@ def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
         answer=reached.text,
         end=reached.end.value,
         end_message=reached.reason,
-        citations=_citations(reached),
+        citations=citations(reached),
         sentences=[asdict(s) for s in reached.cited.sentences] if reached.cited else [],
     )
 
@@ -271,7 +271,7 @@ def _came_in(run: Run) -> trace.Entry:
     return trace.from_json(run.entries[0])
 
 
-def _citations(reached: Answer) -> list[Json]:
+def citations(reached: Answer) -> list[Json]:
     """The passages that the model read; the text of a corpus's passage stays in the corpus.
 
     So a document that is deleted is deleted: an old run cannot show what it said.
@@ -325,7 +325,7 @@ def _finish(run: Run, recorder: Recorder, ended: _End) -> None:
             entries=entries,
             restarts=recorder.restarts,
             route=_route(entries),
-            usage=_usage(entries, seconds=(now - (run.started_at or now)).total_seconds()),
+            usage=usage(entries, seconds=(now - (run.started_at or now)).total_seconds()),
             ended_at=now,
             heartbeat_at=now,
             lease_token=None,
@@ -342,16 +342,16 @@ def _route(entries: Sequence[Mapping[str, Any]]) -> str:
     return str(ways[-1]) if ways else ""
 
 
-def _usage(entries: Sequence[Mapping[str, Any]], *, seconds: float) -> Json:
+def usage(entries: Sequence[Mapping[str, Any]], *, seconds: float) -> Json:
     """Tokens by purpose, as the model calls counted them, and seconds from claim to end."""
-    usage: Json = {"seconds": round(seconds, 3), "tokens_in": 0, "tokens_out": 0}
+    spent: Json = {"seconds": round(seconds, 3), "tokens_in": 0, "tokens_out": 0}
     for entry in entries:
         if entry["kind"] == trace.ModelCall.kind:
-            usage["tokens_in"] += entry["tokens_in"]
-            usage["tokens_out"] += entry["tokens_out"]
+            spent["tokens_in"] += entry["tokens_in"]
+            spent["tokens_out"] += entry["tokens_out"]
             purpose = f"{entry['purpose']}_tokens"
-            usage[purpose] = usage.get(purpose, 0) + entry["tokens_in"] + entry["tokens_out"]
-    return usage
+            spent[purpose] = spent.get(purpose, 0) + entry["tokens_in"] + entry["tokens_out"]
+    return spent
 
 
 def _give_up(run: Run, now: datetime) -> OperationState:

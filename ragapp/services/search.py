@@ -71,23 +71,37 @@ GROUP BY question.term
 """)
 
 
-def search(tenant_id: int, corpus_ids: Sequence[int], query: str, *, k: int) -> list[Passage]:
+def search(
+    tenant_id: int,
+    corpus_ids: Sequence[int],
+    query: str,
+    *,
+    k: int,
+    weight: float | None = None,
+) -> list[Passage]:
     """The ``k`` best passages of the corpora, best first, with both scores and ranks.
 
     Opens the tenant's scope itself, after the query was embedded: no transaction waits for a model.
 
     Args:
         corpus_ids: Corpora of this tenant; another's yield nothing.
+        weight: Share of the dense score; the corpora's own when None.
     """
     if not corpus_ids or k < 1:
         return []
     vector = index.as_text(serving.embedder().embed_queries([query])[0])
     with tenant_scope(tenant_id):
-        return ranked(tenant_id, corpus_ids, query, vector, k=k)
+        return ranked(tenant_id, corpus_ids, query, vector, k=k, weight=weight)
 
 
 def ranked(
-    tenant_id: int, corpus_ids: Sequence[int], query: str, vector: str, *, k: int
+    tenant_id: int,
+    corpus_ids: Sequence[int],
+    query: str,
+    vector: str,
+    *,
+    k: int,
+    weight: float | None = None,
 ) -> list[Passage]:
     """As ``search``, inside the caller's tenant scope, for a query embedded already.
 
@@ -106,7 +120,8 @@ def ranked(
     candidates = [Candidate(key, dense, lexical) for key, dense, lexical in _rows(statement)]
     if not candidates:
         return []
-    order = fuse(candidates, weight=_weight(corpus_ids))[:k]
+    share = _weight(corpus_ids) if weight is None else weight
+    order = fuse(candidates, weight=share)[:k]
     return _passages(order, names["tenant"])
 
 

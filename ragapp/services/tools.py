@@ -12,11 +12,16 @@ from ragapp.services import search, serving, web
 
 @dataclass(frozen=True, slots=True)
 class RunTools:
-    """Searches the run's corpora, and goes out through its tenant's egress only."""
+    """Searches the run's corpora, and goes out through its tenant's egress only.
+
+    Attributes:
+        weight: Share of the dense score; the corpora's own when None.
+    """
 
     tenant_id: int
     corpus_ids: tuple[int, ...]
     way: web.WayOut
+    weight: float | None = None
 
     def look_up(self, question: str) -> Lexicon:
         """Document frequencies of the question's lexemes in the chosen corpora."""
@@ -24,7 +29,7 @@ class RunTools:
 
     def search(self, query: str, limit: int) -> Sequence[Passage]:
         """Hybrid search of the chosen corpora."""
-        return search.search(self.tenant_id, self.corpus_ids, query, k=limit)
+        return search.search(self.tenant_id, self.corpus_ids, query, k=limit, weight=self.weight)
 
     def web_search(self, query: str, limit: int) -> WebHits | Refused | Failed:
         """Ask the search service."""

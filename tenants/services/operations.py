@@ -27,10 +27,14 @@ from tenants.models.tenant import Tenant
 
 # Which message wakes a worker for which kind. A kind without one has another guarantee: an apply is
 # found again by the sweep of placements, so its silence means a dead cluster, not a dead worker.
-TASK_BY_KIND: dict[str, str] = {OperationKind.TRAIN: wake.TRAIN_CORPUS}
+TASK_BY_KIND: dict[str, str] = {
+    OperationKind.TRAIN: wake.TRAIN_CORPUS,
+    OperationKind.EVALUATE: wake.EVALUATE_CORPUS,
+}
 # Who may start work of a kind may cancel it; the other kinds are the NetOps'.
 ACTION_BY_KIND: dict[str, Action] = {
     OperationKind.TRAIN: Action.TRAIN,
+    OperationKind.EVALUATE: Action.TRAIN,
     OperationKind.APPLY: Action.EDIT_POLICY,
 }
 

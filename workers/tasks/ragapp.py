@@ -1,4 +1,4 @@
-"""Tasks of the agent: training on the ingest queue, answers on the engine queue, and their sweep.
+"""Tasks of the agent: training on the ingest queue, answers and evaluations on the engine queue.
 
 Each acknowledges early: a run or a training that loses its worker is found by the sweep.
 """
@@ -11,7 +11,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
-from ragapp.services import runs, serving, train
+from ragapp.services import evaluate, runs, serving, train
 from tenants.errors import SluiceError
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,12 @@ def train_corpus(operation_id: int) -> None:
 def answer_run(run_id: int) -> None:
     """Answer one question."""
     runs.answer(run_id)
+
+
+@shared_task(name="ragapp.evaluate_corpus")
+def evaluate_corpus(operation_id: int) -> None:
+    """Measure a way to answer, or what is left of it."""
+    evaluate.evaluate(operation_id)
 
 
 @shared_task(name="ragapp.sweep", soft_time_limit=50)

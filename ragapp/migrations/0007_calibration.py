@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     """The table, then row-level security on it."""
 
     dependencies = [
-        ("ragapp", "0005_evaluation"),
+        ("ragapp", "0006_promotion"),
         ("tenants", "0002_row_level_security"),
     ]
 

@@ -1,0 +1,428 @@
+"""Runs an evaluation: each question is searched, answered by the real agent, and measured.
+
+People's questions come first: one evaluation at a time in a process, one question at a time, in a
+lane of its own, and it waits while somebody's run is queued or running. Each question is one
+commit, so an evaluation that was killed goes on with the next one.
+"""
+
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field, replace
+from statistics import quantiles
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from proxyconfig.facade import egress_endpoint
+from ragapp.domain import scores, trace
+from ragapp.domain.answering import stored
+from ragapp.domain.drive import World
+from ragapp.domain.drive import run as drive
+from ragapp.domain.ends import Answer
+from ragapp.domain.engine import Engine, Message, Session
+from ragapp.domain.judged import Judged, grade_of
+from ragapp.domain.passage import Passage
+from ragapp.domain.tuning import WEIGHTS, tune
+from ragapp.models import Chunk, Evaluation, EvaluationAnswer, Purpose, Run
+from ragapp.services import index, runs, search, serving
+from ragapp.services.tools import RunTools
+from ragapp.services.web import WayOut
+from tenants.domain.states import OperationState
+from tenants.errors import SluiceError, TransientError
+from tenants.models.operation import Operation
+from tenants.models.scoped import platform_scope, tenant_scope
+from tenants.services import operations
+
+DEPTH = 100
+# Hits kept for the page that shows what went wrong.
+SHOWN_HITS = 20
+SWEPT_HITS = 50
+REPORT_SECONDS = 2.0
+# Longest wait of one question for people's: under a constant load an evaluation still goes on.
+PATIENCE_SECONDS = 30.0
+TRIES = 3
+
+Json = dict[str, Any]  # Any: as nested as JSON is.
+# One evaluation at a time in this process: what finds it taken stays queued, and the sweep of
+# operations wakes it again.
+_turn = threading.Lock()
+
+
+def evaluate(operation_id: int) -> None:
+    """Run the evaluation, or what is left of it; a missing or claimed one is a normal end."""
+    if not _turn.acquire(blocking=False):
+        return
+    try:
+        operation = operations.claim(operation_id)
+        if operation is not None:
+            _guarded(operation)
+    finally:
+        _turn.release()
+
+
+def _guarded(operation: Operation) -> None:
+    """The evaluation with each of its ends written to the operation."""
+    try:
+        _Evaluation(operation).run()
+    except operations.OperationCancelledError:
+        operations.cancelled(operation)
+    except operations.LeaseLostError:
+        return
+    except SluiceError as error:
+        operations.fail(operation, f"{error.message} What was measured is kept; continue it.")
+    except Exception as error:
+        operations.fail(
+            operation,
+            f"A defect stopped the evaluation: {type(error).__name__}. What was measured is kept."
+            " See the engine worker's log, then continue it.",
+        )
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A passage that was found, with the hash that judgements name it by."""
+
+    passage: Passage
+    content_hash: str
+
+    @property
+    def url(self) -> str:
+        """Of its document."""
+        return self.passage.url
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What one question came to, as columns of its row."""
+
+    hits: list[Json] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    usage: Json = field(default_factory=dict)
+    end: str = ""
+    answer: str = ""
+    sentences: list[Json] = field(default_factory=list)
+    citations: list[Json] = field(default_factory=list)
+    entries: list[Json] = field(default_factory=list)
+    error: str = ""
+    trace_id: str = ""
+
+
+class _Entries:
+    """The ``Listener`` of a run that nobody follows: it keeps the trace."""
+
+    def __init__(self) -> None:
+        self.stored: list[Json] = []
+
+    def record(self, entry: trace.Entry) -> None:
+        """Something happened."""
+        self.stored.append(trace.to_json(entry))
+
+    def text(self, piece: str) -> None:
+        """The answer grew; it is read when it is whole."""
+
+    def restart(self) -> None:
+        """The answer begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """An engine whose sessions wait in another lane than the tenant's people."""
+
+    engine: Engine
+    lane: str
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.engine.name
+
+    @property
+    def context_tokens(self) -> int:
+        """The model's."""
+        return self.engine.context_tokens
+
+    def count(self, text: str) -> int:
+        """Tokens of ``text``."""
+        return self.engine.count(text)
+
+    def open(self, messages: Sequence[Message], *, lane: str = "") -> Session:
+        """A session in the lane of evaluations, whichever was asked for."""
+        return self.engine.open(messages, lane=self.lane)
+
+    def close(self) -> None:
+        """Nothing: the engine is everybody's."""
+
+
+class _Evaluation:
+    """One attempt at one operation."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        self._tenant = operation.tenant
+        self._tenant_id = operation.tenant_id
+        self._cancel = threading.Event()
+        self._begun_at = time.monotonic()
+        self._done = 0
+        self._done_before = 0
+
+    def run(self) -> None:
+        """Every question that is left, then the sums."""
+        with tenant_scope(self._tenant_id):
+            found = Evaluation.objects.select_related("corpus").filter(
+                pk=self._operation.target_id or 0
+            )
+            evaluation = found.first()
+        if evaluation is None:
+            operations.fail(self._operation, "The evaluation was deleted before it was run.")
+            return
+        self._evaluation, self._answering = evaluation, evaluation.settings
+        self._read_model()
+        self._report("begin")
+        pool = ThreadPoolExecutor(1, thread_name_prefix=f"evaluation {evaluation.pk}")
+        try:
+            for row in self._left():
+                self._give_way()
+                self._keep(row, self._awaited(pool.submit(self._measured, row)))
+        finally:
+            # Its own connection goes with the thread, or a test's database could not be dropped.
+            pool.submit(_close_connection)
+            pool.shutdown()
+        self._end()
+
+    def _read_model(self) -> None:
+        """Which models measure; both stand in the evaluation's row."""
+        self._embedder = serving.embedder()
+        self._engine = serving.engine() if self._evaluation.purpose == Purpose.ANSWERS else None
+        with tenant_scope(self._tenant_id):
+            self._endpoint = egress_endpoint(self._tenant)
+            Evaluation.objects.filter(pk=self._evaluation.pk).update(
+                model=self._engine.name if self._engine else "", embedder=self._embedder.name
+            )
+
+    def _left(self) -> list[EvaluationAnswer]:
+        """The questions to measure; those from before a crash or a cancel are counted."""
+        with tenant_scope(self._tenant_id):
+            rows = EvaluationAnswer.objects.filter(evaluation=self._evaluation)
+            left = list(rows.filter(answered_at__isnull=True))
+            self._done = self._done_before = rows.count() - len(left)
+        return left
+
+    def _give_way(self) -> None:
+        """Wait while somebody's question is queued or running, for a while at most."""
+        begun = time.monotonic()
+        while self._engine and _people_wait() and time.monotonic() - begun < PATIENCE_SECONDS:
+            self._report("give way to people's questions")
+            time.sleep(REPORT_SECONDS / 4)
+
+    def _awaited(self, measuring: "Future[_Measured]") -> _Measured:
+        """What the question came to; reports while it waits, so that silence means death."""
+        try:
+            while True:
+                self._report("measure")
+                done, _ = wait([measuring], timeout=REPORT_SECONDS)
+                if done:
+                    return measuring.result()
+        except SluiceError:
+            self._cancel.set()
+            raise
+
+    def _measured(self, row: EvaluationAnswer) -> _Measured:
+        """One question, in a thread of its own; what is wrong with it alone is its row's error."""
+        measured = _Measured(trace_id=uuid.uuid4().hex)
+        for attempt in range(1, TRIES + 1):
+            try:
+                self._measure(row, measured)
+            except TransientError:
+                if attempt == TRIES or self._cancel.wait(attempt * 1.0):
+                    raise
+            else:
+                break
+        return measured
+
+    def _measure(self, row: EvaluationAnswer, measured: _Measured) -> None:
+        judged = row.judged
+        vector = index.as_text(self._embedder.embed_queries([judged.text])[0])
+        if self._evaluation.purpose == Purpose.WEIGHT:
+            measured.usage["by_weight"] = [
+                scores.retrieval(judged, self._search(judged, vector, SWEPT_HITS, weight)).get(
+                    "ndcg_at_10", 0.0
+                )
+                for weight in WEIGHTS
+            ]
+        found = self._search(judged, vector, DEPTH, self._answering.dense_weight)
+        measured.hits = _hits(judged, found)
+        measured.metrics = scores.retrieval(judged, found)
+        if self._engine is not None:
+            self._answer(judged, measured, self._engine)
+
+    def _search(self, judged: Judged, vector: str, k: int, weight: float) -> list[_Found]:
+        corpora = [self._evaluation.corpus_id]
+        with tenant_scope(self._tenant_id):
+            return _hashed(
+                search.ranked(self._tenant_id, corpora, judged.text, vector, k=k, weight=weight)
+            )
+
+    def _answer(self, judged: Judged, measured: _Measured, engine: Engine) -> None:
+        """What the agent makes of the question, with the evaluation's own settings."""
+        slug = self._tenant.slug
+        listener = _Entries()
+        world = World(
+            tools=RunTools(
+                self._tenant_id,
+                (self._evaluation.corpus_id,),
+                WayOut(slug, measured.trace_id, self._endpoint),
+                weight=self._answering.dense_weight,
+            ),
+            engine=_Lane(engine, f"evaluation:{slug}"),
+            listener=listener,
+            clock=time.monotonic,
+            cancel=self._cancel,
+        )
+        begun = time.monotonic()
+        settings = runs.settings_for(slug, self._answering)
+        delimiter = f"<<{secrets.token_hex(4)}>>"
+        try:
+            reached = drive(judged.text, settings=settings, world=world, delimiter=delimiter)
+        except TransientError:
+            raise
+        except SluiceError as error:
+            # A question that does not fit the model says nothing of the others.
+            measured.error = error.message
+            return
+        self._take(judged, measured, reached, listener.stored, time.monotonic() - begun)
+
+    def _take(
+        self,
+        judged: Judged,
+        measured: _Measured,
+        reached: Answer,
+        entries: list[Json],
+        seconds: float,
+    ) -> None:
+        with tenant_scope(self._tenant_id):
+            read = _hashed(reached.passages)
+        sentences = [asdict(s) for s in reached.cited.sentences] if reached.cited else []
+        measured.end, measured.answer = reached.end.value, reached.text
+        measured.sentences, measured.entries = sentences, entries
+        measured.citations = runs.citations(reached)
+        measured.usage = runs.usage(entries, seconds=seconds) | {
+            "outgoing": sum(entry["kind"] == trace.Outbound.kind for entry in entries)
+        }
+        answered = scores.Answered(reached.end.value, reached.text, sentences, read)
+        measured.metrics |= scores.answer(judged, answered)
+        measured.metrics["seconds"] = round(seconds, 3)
+        measured.metrics["tokens"] = measured.usage["tokens_in"] + measured.usage["tokens_out"]
+
+    def _keep(self, row: EvaluationAnswer, measured: _Measured) -> None:
+        """Store the question's figures, unless another worker has done so."""
+        with tenant_scope(self._tenant_id):
+            EvaluationAnswer.objects.filter(pk=row.pk, answered_at__isnull=True).update(
+                answered_at=timezone.now(), **asdict(measured)
+            )
+        self._done += 1
+        self._report("measure")
+
+    def _report(self, step: str) -> None:
+        operations.progress(
+            self._operation,
+            done=self._done,
+            total=self._evaluation.question_count,
+            step=step,
+            message=self._pace() if step == "measure" else "",
+        )
+
+    def _pace(self) -> str:
+        """How fast, and how long it may take."""
+        done = self._done - self._done_before
+        if not done:
+            return ""
+        each = (time.monotonic() - self._begun_at) / done
+        left = self._evaluation.question_count - self._done
+        return f"{each:.1f} s a question, about {each * left:.0f} s left"
+
+    def _end(self) -> None:
+        """The sums over all questions."""
+        self._report("sum up")
+        with tenant_scope(self._tenant_id):
+            rows = EvaluationAnswer.objects.filter(evaluation=self._evaluation)
+            known = list(rows.values_list("metrics", "usage", "error"))
+            metrics = scores.summed(metrics for metrics, _, _ in known)
+            cost = _cost([usage for _, usage, _ in known])
+            cost["errors"] = sum(1 for _, _, error in known if error)
+            Evaluation.objects.filter(pk=self._evaluation.pk).update(
+                metrics=metrics, cost=cost, ended_at=timezone.now(), **self._tuned(known)
+            )
+        headline = {
+            metric.name: round(metrics[metric.name]["mean"], 4)
+            for metric in scores.METRICS
+            if metric.is_headline and metric.name in metrics
+        }
+        operations.finish(self._operation, result=headline)
+
+    def _tuned(self, known: Sequence[tuple[Any, Any, Any]]) -> dict[str, Json]:
+        """Of a sweep: the best weight becomes the setting to promote, the sweep is kept."""
+        if self._evaluation.purpose != Purpose.WEIGHT:
+            return {}
+        base = stored(self._evaluation.base)
+        tuned = tune([usage["by_weight"] for _, usage, _ in known], base=base.dense_weight)
+        best = replace(self._answering, dense_weight=tuned.best)
+        return {"answering": asdict(best), "sweep": asdict(tuned)}
+
+
+def _close_connection() -> None:
+    """Close the calling thread's own: the name means another one in each thread."""
+    connection.close()
+
+
+def _people_wait() -> bool:
+    """Whether anybody's run, of any tenant, is queued or running."""
+    open_states = [OperationState.QUEUED.value, OperationState.RUNNING.value]
+    with platform_scope("evaluation gives way"):
+        return Run.objects.filter(state__in=open_states).exists()
+
+
+def _hashed(passages: Sequence[Passage]) -> list[_Found]:
+    """The passages with the hashes of their chunks; one query, inside the caller's scope."""
+    ids = [passage.chunk_id for passage in passages if passage.chunk_id]
+    hash_by_id = dict(Chunk.objects.filter(id__in=ids).values_list("id", "content_hash"))
+    return [_Found(each, hash_by_id.get(each.chunk_id or 0, "")) for each in passages]
+
+
+def _hits(judged: Judged, found: Sequence[_Found]) -> list[Json]:
+    """What the page shows of a ranking: its first places, and each relevant one further down."""
+    return [
+        {
+            "rank": rank,
+            "grade": grade_of(judged, hit.url, hit.content_hash),
+            "content_hash": hit.content_hash,
+            "document_id": hit.passage.document_id,
+            **asdict(trace.Hit.of(hit.passage)),
+        }
+        for rank, hit in enumerate(found, start=1)
+        if rank <= SHOWN_HITS or grade_of(judged, hit.url, hit.content_hash)
+    ]
+
+
+def _cost(usages: Sequence[Mapping[str, Any]]) -> Json:
+    """Sums of tokens by purpose and of outgoing calls; seconds at the middle and at the end."""
+    summed: Json = {}
+    for usage in usages:
+        for name, value in usage.items():
+            if name not in ("seconds", "by_weight"):
+                summed[name] = summed.get(name, 0) + value
+    seconds = sorted(usage["seconds"] for usage in usages if "seconds" in usage)
+    if seconds:
+        summed |= {"seconds_p50": _quantile(seconds, 50), "seconds_p95": _quantile(seconds, 95)}
+    return summed
+
+
+def _quantile(values: Sequence[float], percent: int) -> float:
+    if len(values) == 1:
+        return values[0]
+    return round(quantiles(values, n=100, method="inclusive")[percent - 1], 3)
