@@ -1,6 +1,6 @@
-"""A transformers model in this process: one thread owns it and steps all sessions in turn.
+"""A transformers model in this process: one thread owns it and serves all sessions together.
 
-load -> ``LocalEngine`` -> ``LocalSession`` -> jobs -> scheduler -> cached sequence -> model.
+load -> ``LocalEngine`` -> ``LocalSession`` -> jobs -> scheduler -> slots of sequences -> model.
 """
 
 from ragapp.engines.local.engine import LocalEngine, LocalSession

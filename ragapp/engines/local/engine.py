@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ragapp.domain.engine import Generation, Message, Usage, continued
 from ragapp.engines.local.chat import Chat
@@ -20,15 +21,18 @@ from ragapp.engines.local.jobs import (
 )
 from ragapp.engines.local.load import Loaded, load
 from ragapp.engines.local.scheduler import Admission, Place, Scheduler, engine_gone
-from ragapp.engines.local.sequence import CachedSequence
+from ragapp.engines.local.sequence import CachedSequence, memory
 from tenants.errors import InvalidError, PermanentError, SluiceError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # A waiting caller looks this often whether the model's thread still lives.
 ALIVE_CHECK_SECONDS = 1.0
 
 
 class LocalEngine:
-    """One model, one thread that owns it, many sessions that take turns.
+    """One model, one thread that owns it, many sessions whose answers it writes together.
 
     Args:
         loaded: The model; ``LocalEngine.from_source`` loads one.
@@ -41,7 +45,7 @@ class LocalEngine:
         self,
         loaded: Loaded,
         *,
-        max_sessions: int = 8,
+        max_sessions: int = 32,
         max_waiting: int = 64,
         wait_seconds: float = 60.0,
     ) -> None:
@@ -49,7 +53,8 @@ class LocalEngine:
         self._loaded = loaded
         self._wait_seconds = wait_seconds
         self._admission = Admission(max_active=max_sessions, max_waiting=max_waiting)
-        self._scheduler = Scheduler(f"engine {loaded.name}")
+        self._memory = memory(loaded.model)
+        self._scheduler = Scheduler(f"engine {loaded.name}", self._memory)
         self.end_tokens = _end_tokens(loaded)
 
     @classmethod
@@ -59,7 +64,7 @@ class LocalEngine:
         *,
         revision: str = "main",
         dtype: str = "bfloat16",
-        max_sessions: int = 8,
+        max_sessions: int = 32,
         max_waiting: int = 64,
         wait_seconds: float = 60.0,
     ) -> "LocalEngine":
@@ -80,6 +85,16 @@ class LocalEngine:
     def context_tokens(self) -> int:
         """Positions that the model was trained for."""
         return int(self._loaded.model.config.max_position_embeddings)
+
+    @property
+    def model(self) -> "PreTrainedModel":
+        """The model itself, for measurements."""
+        return self._loaded.model
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that the sessions' caches have set aside."""
+        return self._memory.held_bytes
 
     def count(self, text: str) -> int:
         """Tokens of ``text``, exactly."""
@@ -111,7 +126,7 @@ class LocalEngine:
 
     def sequence(self) -> CachedSequence:
         """An empty cache for this model."""
-        return CachedSequence(self._loaded.model)
+        return self._memory.sequence()
 
     def leave(self, place: Place) -> None:
         """A session ended."""
@@ -233,7 +248,10 @@ class LocalSession:
 
     def close(self) -> None:
         """Free the cache and the place."""
-        place, self._place, self._sequence = self._place, None, None
+        place, self._place = self._place, None
+        sequence, self._sequence = self._sequence, None
+        if sequence is not None:
+            sequence.release()
         if place is not None:
             self._engine.leave(place)
 
@@ -250,6 +268,7 @@ class LocalSession:
             # Nobody waits any more, and cache and record may disagree: begin anew, if ever.
             job.abandoned.set()
             if self._sequence is not None:
+                self._sequence.release()
                 self._sequence = self._engine.sequence()
             raise
 

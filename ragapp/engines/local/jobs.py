@@ -8,22 +8,21 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ragapp.domain.engine import Finish
 from ragapp.engines.local.chat import Chat, StopText, TextStream
-from ragapp.engines.local.sequence import CachedSequence
+from ragapp.engines.local.sequence import CachedSequence, common_prefix
 
 if TYPE_CHECKING:
     import torch
 
 # A model that writes this many tokens for the second time goes round in circles.
 REPEATED_TOKENS = 16
-
-# Tokens of a prompt that are read in one step: about 0.2 s for a small model on two cores.
-PROMPT_STEP_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +50,41 @@ class Job(ABC):
         self.sequence = sequence
         self.events: queue.SimpleQueue[str | Outcome | Crash] = queue.SimpleQueue()
         self.abandoned = threading.Event()
+        self.is_done = False
         self.forwarded = 0
         self._ahead: list[int] | None = None
 
-    def step(self) -> bool:
-        """Do a bounded piece of work; True once the job is done and its outcome was sent."""
-        outcome = self._work()
-        if outcome is None:
-            return False
-        self.events.put(outcome)
-        return True
+    @property
+    def is_writing(self) -> bool:
+        """Whether its next piece of work is one token, to be read with those of others."""
+        return False
+
+    def read(self, budget: int) -> int:
+        """Read what is next, at most ``budget`` tokens of a text; returns how many it were."""
+        before = self.forwarded
+        self._work(budget)
+        return self.forwarded - before
 
     @abstractmethod
-    def _work(self) -> Outcome | None:
-        """One step; the outcome once there is nothing left to do."""
+    def _work(self, budget: int) -> None:
+        """One piece of reading; ends the job once there is nothing left to do."""
 
-    def _read_towards(self, target: Sequence[int]) -> "torch.Tensor | None":
+    def _end(self, outcome: Outcome) -> None:
+        self.is_done = True
+        self.events.put(outcome)
+
+    def _read_towards(self, target: Sequence[int], budget: int) -> "torch.Tensor | None":
         """Read the next piece of ``target``; the logits after its last token once it is read."""
         if self._ahead is None:
             self._ahead = self.sequence.aim(target)
-        piece = self._ahead[:PROMPT_STEP_TOKENS]
+        piece = self._ahead[:budget]
         self._ahead = self._ahead[len(piece) :]
-        logits = self._feed(piece)
+        self.forwarded += len(piece)
+        logits = self.sequence.feed(piece)
         if self._ahead:
             return None
         self._ahead = None
         return logits
-
-    def _feed(self, tokens: Sequence[int]) -> "torch.Tensor":
-        self.forwarded += len(tokens)
-        return self.sequence.feed(tokens)
 
 
 class ReadJob(Job):
@@ -90,31 +94,59 @@ class ReadJob(Job):
         super().__init__(sequence)
         self._target = target
 
-    def _work(self) -> Outcome | None:
-        if self._read_towards(self._target) is None:
-            return None
-        return Outcome(self.forwarded)
+    def _work(self, budget: int) -> None:
+        if self._read_towards(self._target, budget) is not None:
+            self._end(Outcome(self.forwarded))
 
 
 class GradeJob(Job):
-    """Reads each closed question and keeps only how much likelier yes is than no."""
+    """Reads closed questions and keeps only how much likelier yes is than no.
+
+    What all questions begin with is read once; their tails go through few forwards together.
+    """
 
     def __init__(
         self, sequence: CachedSequence, targets: Sequence[Sequence[int]], chat: Chat
     ) -> None:
         super().__init__(sequence)
-        self._targets = list(targets)
+        self._shared = _shared(targets)
+        self._tails = [target[len(self._shared) :] for target in targets]
         self._chat = chat
         self._margins: list[float] = []
+        self._is_shared_read = False
 
-    def _work(self) -> Outcome | None:
-        if self._targets:
-            logits = self._read_towards(self._targets[0])
-            if logits is None:
-                return None
-            self._targets.pop(0)
+    def _work(self, budget: int) -> None:
+        if not self._is_shared_read:
+            # One token more than is shared stands for the rest: aiming always leaves one to read.
+            ahead = self.sequence.aim([*self._shared, *self._tails[0][:1]])[:-1]
+            piece = ahead[:budget]
+            if piece:
+                self.forwarded += len(piece)
+                self.sequence.feed(piece)
+            self._is_shared_read = len(piece) == len(ahead)
+            return
+        group = _fitting(self._tails, budget)
+        self._tails = self._tails[len(group) :]
+        self.forwarded += sum(len(tail) for tail in group)
+        for logits in self.sequence.branch(group):
             self._margins.append(margin(logits, yes=self._chat.yes, no=self._chat.no))
-        return None if self._targets else Outcome(self.forwarded, tuple(self._margins))
+        if not self._tails:
+            self._end(Outcome(self.forwarded, tuple(self._margins)))
+
+
+def _shared(targets: Sequence[Sequence[int]]) -> Sequence[int]:
+    """What all begin with, short of the last token of each."""
+    first, *others = targets
+    size = min([len(target) - 1 for target in targets])
+    for other in others:
+        size = min(size, common_prefix(first, other))
+    return first[:size]
+
+
+def _fitting(tails: Sequence[Sequence[int]], budget: int) -> list[Sequence[int]]:
+    """The first tails that have ``budget`` tokens together; at least one."""
+    ends = accumulate(len(tail) for tail in tails)
+    return list(tails[: max(1, sum(end <= budget for end in ends))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +176,15 @@ class TokenChoices:
         return sorted(following)
 
 
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The likeliest token after what is written; ``logits`` is (vocabulary,), float32."""
+
+    token: int
+    logprob: float
+    logits: "torch.Tensor"
+
+
 class GenerateJob(Job):
     """Writes an answer token by token, the likeliest each time."""
 
@@ -161,32 +202,61 @@ class GenerateJob(Job):
         self._stream = TextStream(chat)
         self._stop_text = StopText(stop.text)
         self._stop = stop
-        self._next: torch.Tensor | None = None
+        self._next: Next | None = None
         self._written: list[int] = []
+        self._circles = Circles()
         self._logprob_sum = 0.0
 
-    def _work(self) -> Outcome | None:
+    @property
+    def is_writing(self) -> bool:
+        """True once the prompt is read."""
+        return self._next is not None
+
+    def _work(self, budget: int) -> None:
         interrupted = self._interruption()
         if interrupted is not None:
-            return self._end(interrupted)
-        if self._next is None:
-            self._next = self._read_towards(self._target)
+            self._finish(interrupted)
+            return
+        logits = self._read_towards(self._target, budget)
+        if logits is not None:
+            self.follow(Next(*likeliest(logits), logits))
+
+    def follow(self, upcoming: Next) -> None:
+        """The token that ``choose`` gave was read, and this comes next."""
+        self._next = upcoming
+
+    def choose(self) -> int | None:
+        """Write one token, which then is to be read; None when the answer has ended."""
+        finish = self._interruption()
+        if finish is None:
+            token, logprob = self._likeliest()
+            finish = self._write(token, logprob)
+        if finish is not None:
+            self._finish(finish)
             return None
-        allowed = self._choices.after(self._written, self._stop.end_tokens)
-        token, logprob = likeliest(self._next, allowed)
+        self.forwarded += 1
+        return token
+
+    def _write(self, token: int, logprob: float) -> Finish | None:
+        """Take ``token`` into the answer; why the answer ends with it, if it does."""
         if token in self._stop.end_tokens:
-            return self._end("stop")
+            return "stop"
         self._written.append(token)
         self._logprob_sum += logprob
         self._show(self._stop_text.push(self._stream.push(token)))
         if self._stop_text.is_reached:
-            return self._end("stop")
+            return "stop"
         if len(self._written) >= self._stop.max_new_tokens:
-            return self._end("length")
-        if is_circling(self._written):
-            return self._end("repeat")
-        self._next = self._feed([token])
-        return None
+            return "length"
+        return "repeat" if self._circles.close_with(token) else None
+
+    def _likeliest(self) -> tuple[int, float]:
+        if self._next is None:
+            raise TypeError("an answer cannot begin before its prompt is read")
+        allowed = self._choices.after(self._written, self._stop.end_tokens)
+        if allowed:
+            return likeliest(self._next.logits, allowed)
+        return self._next.token, self._next.logprob
 
     def _interruption(self) -> Finish | None:
         if self._stop.cancel is not None and self._stop.cancel.is_set():
@@ -199,23 +269,35 @@ class GenerateJob(Job):
         if piece:
             self.events.put(piece)
 
-    def _end(self, finish: Finish) -> Outcome:
+    def _finish(self, finish: Finish) -> None:
         if not self._stop_text.is_reached:
             self._show(self._stop_text.push(self._stream.flush()))
             self._show(self._stop_text.flush())
-        return Outcome(
+        outcome = Outcome(
             self.forwarded,
             answer_tokens=len(self._written),
             finish=finish,
             logprob_sum=self._logprob_sum,
         )
+        self._end(outcome)
 
 
-def is_circling(written: Sequence[int], *, length: int = REPEATED_TOKENS) -> bool:
-    """Whether the last ``length`` tokens were written before, not overlapping themselves."""
-    tail = list(written[-length:])
-    before = range(len(written) - 2 * length + 1)
-    return any(list(written[start : start + length]) == tail for start in before)
+class Circles:
+    """Notices when the last ``length`` tokens were written before, not overlapping themselves."""
+
+    def __init__(self, length: int = REPEATED_TOKENS) -> None:
+        self._length = length
+        self._recent: deque[int] = deque(maxlen=2 * length)
+        self._seen: set[tuple[int, ...]] = set()
+
+    def close_with(self, token: int) -> bool:
+        """Whether ``token``, which comes next, closes a circle."""
+        self._recent.append(token)
+        if len(self._recent) < 2 * self._length:
+            return False
+        recent = tuple(self._recent)
+        self._seen.add(recent[: self._length])
+        return recent[self._length :] in self._seen
 
 
 def margin(logits: "torch.Tensor", *, yes: Sequence[int], no: Sequence[int]) -> float:

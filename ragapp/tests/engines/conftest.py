@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from ragapp.engines.local import LocalEngine
 
@@ -37,6 +43,32 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initializer_range=0.4,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def window_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with layers that see the last tokens only."""
+    folder = tmp_path_factory.mktemp("window-model")
+    _tokenizer().save_pretrained(folder)
+    torch.manual_seed(7)
+    shape = LlamaConfig.from_pretrained(model_folder)
+    config = MistralConfig(
+        vocab_size=shape.vocab_size,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+        tie_word_embeddings=False,
+        initializer_range=0.4,
+        sliding_window=24,
+    )
+    MistralForCausalLM(config).save_pretrained(folder)
     return folder
 
 

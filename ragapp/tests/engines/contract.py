@@ -1,6 +1,7 @@
 """What every engine promises, whatever stands behind it: inherited by each engine's tests."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -102,6 +103,27 @@ class EngineContract:
         other = engine.open(CHAT)
         assert other.generate("", max_new_tokens=3).tokens > 0
         other.close()
+
+    def test_answers_written_together_are_those_written_alone(self, engine: Engine):
+        words = ("pool", "addresses", "the pool of addresses", "Yes and No")
+        chats = [(CHAT[0], Message("user", f"{word} " * size)) for word in words for size in (1, 9)]
+        lengths = [3 + 5 * number for number in range(len(chats))]
+
+        def write(number: int) -> tuple[str, float]:
+            session = engine.open(chats[number])
+            text = session.generate("", max_new_tokens=lengths[number]).text
+            (grade,) = session.grade(["\nIs it right?"])
+            session.close()
+            return text, grade
+
+        alone = [write(number) for number in range(len(chats))]
+        with ThreadPoolExecutor(len(chats)) as pool:
+            together = list(pool.map(write, range(len(chats))))
+
+        assert [text for text, _ in together] == [text for text, _ in alone]
+        assert [grade for _, grade in together] == pytest.approx(
+            [grade for _, grade in alone], abs=1e-3
+        )
 
     def test_time_runs_out(self, engine: Engine):
         session = engine.open(CHAT)

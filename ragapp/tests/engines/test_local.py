@@ -1,6 +1,9 @@
 """The engine in this process keeps the contract, and is exact: cache or no cache, same numbers."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +14,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ragapp.domain.engine import Message, continued
 from ragapp.engines.local import LocalEngine
 from ragapp.engines.local.chat import Chat, StopText, TextStream
-from ragapp.engines.local.jobs import is_circling, margin
+from ragapp.engines.local.jobs import Circles, margin
 from ragapp.engines.local.scheduler import Admission
-from ragapp.engines.local.sequence import common_prefix
+from ragapp.engines.local.sequence import Apart, common_prefix
+from ragapp.engines.local.slots import Slots
 from ragapp.tests.engines.contract import CHAT, EngineContract
 from tenants.errors import PermanentError, TransientError
 
@@ -26,6 +30,21 @@ class TestLocalEngine(EngineContract):
     @pytest.fixture
     def engine(self, local_engine: LocalEngine) -> LocalEngine:
         return local_engine
+
+
+class TestLocalEngineWithASlidingWindow(EngineContract):
+    """The contract, by a model whose layers see the last tokens only."""
+
+    @pytest.fixture
+    def engine(self, window_engine: LocalEngine) -> LocalEngine:
+        return window_engine
+
+
+@pytest.fixture(scope="module")
+def window_engine(window_folder: Path):
+    engine = LocalEngine.from_source(str(window_folder), dtype="float32", wait_seconds=30)
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +172,119 @@ def test_a_closed_engine_answers_nobody_and_hangs_nobody(model_folder):
     engine.close()
 
 
+@pytest.fixture
+def window_model(window_folder):
+    return AutoModelForCausalLM.from_pretrained(window_folder, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("kind", [Slots, Apart])
+def test_a_sliding_window_hides_what_it_should(window_model, kind):
+    memory = kind(window_model)
+    prompt, tails = list(range(3, 60)), [[5, 6, 7], [8], [9, 10, 11, 12]]
+    sequence, other = memory.sequence(), memory.sequence()
+    sequence.feed(sequence.aim(prompt)[:40])
+    sequence.feed(prompt[40:])
+    other.feed(other.aim(prompt[:30]))
+
+    branched = sequence.branch(tails)
+    stepped = memory.step([other, sequence], [77, 88])
+    again = sequence.feed(sequence.aim([*prompt[:50], 99]))
+
+    def alone(tokens: list[int]) -> torch.Tensor:
+        with torch.inference_mode():
+            return window_model(torch.tensor([tokens])).logits[0, -1]
+
+    for tail, logits in zip(tails, branched, strict=True):
+        torch.testing.assert_close(logits, alone([*prompt, *tail]), atol=1e-4, rtol=1e-4)
+    for logits, tokens in zip(stepped.logits, [[*prompt[:30], 77], [*prompt, 88]], strict=True):
+        torch.testing.assert_close(logits, alone(tokens), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(again, alone([*prompt[:50], 99]), atol=1e-4, rtol=1e-4)
+
+
+def test_many_questions_cost_few_forwards(local_engine):
+    forwards: list[int] = []
+    hook = local_engine.model.register_forward_pre_hook(
+        lambda _, __, kwargs: forwards.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    session = local_engine.open(CHAT)
+    read = len(forwards)
+
+    session.grade([f"\nIs [{number}] of use?" for number in range(8)])
+
+    hook.remove()
+    # What the questions share, then their tails together.
+    assert len(forwards) - read <= 2
+    assert session.usage.grade_tokens == sum(forwards[read:])
+    session.close()
+
+
+def test_a_cancelled_answer_costs_at_most_one_token_more(local_engine):
+    session, cancel = local_engine.open(CHAT), threading.Event()
+    pieces: list[str] = []
+
+    def stop_soon(piece: str) -> None:
+        pieces.append(piece)
+        if len(pieces) == 5:
+            cancel.set()
+            pieces.append("")  # What comes now was under way.
+
+    before = session.usage.answer_tokens
+    written = session.generate("", max_new_tokens=400, on_text=stop_soon, cancel=cancel)
+
+    asked = len(local_engine.chat.prompt(CHAT)) - session.usage.prompt_tokens
+    assert written.finish == "cancelled"
+    assert session.usage.answer_tokens - before <= asked + written.tokens + 1
+    forwarded = session.usage.answer_tokens
+    other = local_engine.open(CHAT)
+    other.generate("", max_new_tokens=3)
+    assert session.usage.answer_tokens == forwarded
+    session.close()
+    other.close()
+
+
+def test_memory_is_given_back_when_sessions_close(model_folder):
+    engine = LocalEngine.from_source(str(model_folder), dtype="float32")
+    sessions = [engine.open(CHAT) for _ in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda session: session.generate("", max_new_tokens=9), sessions))
+    full = engine.held_bytes
+
+    for session in sessions[1:]:
+        session.close()
+    sessions[0].generate("", max_new_tokens=3)
+    few = engine.held_bytes
+    sessions[0].close()
+    wait_until(lambda: engine.held_bytes == 0)
+
+    assert 0 < few <= full / 3
+    engine.close()
+
+
+def test_a_session_that_fails_does_not_fail_those_it_is_written_with(local_engine):
+    good, bad = local_engine.open(CHAT), local_engine.open(CHAT)
+    alone = good.generate("", max_new_tokens=40).text
+
+    def fail_alone(_, __, kwargs) -> None:
+        if kwargs["input_ids"].shape[0] > 1:
+            raise RuntimeError("no room for two")
+
+    hook = local_engine.model.register_forward_pre_hook(fail_alone, with_kwargs=True)
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda s: s.generate("", max_new_tokens=40).text, (good, bad)))
+
+    hook.remove()
+    assert together == [alone, alone]
+    good.close()
+    bad.close()
+
+
+def wait_until(is_so) -> None:
+    end = time.monotonic() + GENEROUS_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        threading.Event().wait(0.02)
+
+
 def test_a_place_is_refused_when_too_many_wait():
     admission = Admission(max_active=1, max_waiting=0)
     admission.enter("acme", GENEROUS_SECONDS)
@@ -236,7 +368,13 @@ def test_common_prefix_is_shared_and_longest(left, right):
     assert left[size : size + 1] != right[size : size + 1] or size in (len(left), len(right))
 
 
-def test_circling_is_seen_at_the_second_round_only():
-    assert not is_circling([1, 2, 3, 4, 1, 2, 3], length=4)
-    assert is_circling([1, 2, 3, 4, 1, 2, 3, 4], length=4)
-    assert not is_circling([5, 5, 5, 5, 5, 5], length=4)
+@given(st.lists(st.integers(0, 1), max_size=40))
+def test_a_circle_is_seen_once_the_same_tokens_come_again(written):
+    circles, length = Circles(4), 4
+
+    seen = [circles.close_with(token) for token in written]
+
+    for end, told in enumerate(seen, start=1):
+        before = range(end - 2 * length + 1)
+        tail = written[max(end - length, 0) : end]
+        assert told == any(written[start : start + length] == tail for start in before)
