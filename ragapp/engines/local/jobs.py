@@ -202,15 +202,15 @@ class GenerateJob(Job):
         self._stream = TextStream(chat)
         self._stop_text = StopText(stop.text)
         self._stop = stop
-        self._next: Next | None = None
+        self._unread: int | None = None
         self._written: list[int] = []
         self._circles = Circles()
         self._logprob_sum = 0.0
 
     @property
     def is_writing(self) -> bool:
-        """True once the prompt is read."""
-        return self._next is not None
+        """True once there is a token that the model has not read yet."""
+        return self._unread is not None
 
     def _work(self, budget: int) -> None:
         interrupted = self._interruption()
@@ -221,21 +221,22 @@ class GenerateJob(Job):
         if logits is not None:
             self.follow(Next(*likeliest(logits), logits))
 
-    def follow(self, upcoming: Next) -> None:
-        """The token that ``choose`` gave was read, and this comes next."""
-        self._next = upcoming
-
-    def choose(self) -> int | None:
-        """Write one token, which then is to be read; None when the answer has ended."""
-        finish = self._interruption()
-        if finish is None:
-            token, logprob = self._likeliest()
-            finish = self._write(token, logprob)
-        if finish is not None:
-            self._finish(finish)
+    def take(self) -> int | None:
+        """The token that is to be read now; None when the answer was ended from outside."""
+        interrupted = self._interruption()
+        if interrupted is not None:
+            self._finish(interrupted)
             return None
         self.forwarded += 1
-        return token
+        return self._unread
+
+    def follow(self, upcoming: Next) -> None:
+        """Everything was read, and this comes next: write it."""
+        token, logprob = self._likeliest(upcoming)
+        finish = self._write(token, logprob)
+        self._unread = token
+        if finish is not None:
+            self._finish(finish)
 
     def _write(self, token: int, logprob: float) -> Finish | None:
         """Take ``token`` into the answer; why the answer ends with it, if it does."""
@@ -250,13 +251,11 @@ class GenerateJob(Job):
             return "length"
         return "repeat" if self._circles.close_with(token) else None
 
-    def _likeliest(self) -> tuple[int, float]:
-        if self._next is None:
-            raise TypeError("an answer cannot begin before its prompt is read")
+    def _likeliest(self, upcoming: Next) -> tuple[int, float]:
         allowed = self._choices.after(self._written, self._stop.end_tokens)
         if allowed:
-            return likeliest(self._next.logits, allowed)
-        return self._next.token, self._next.logprob
+            return likeliest(upcoming.logits, allowed)
+        return upcoming.token, upcoming.logprob
 
     def _interruption(self) -> Finish | None:
         if self._stop.cancel is not None and self._stop.cancel.is_set():

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from ragapp.engines.local.jobs import Crash, GenerateJob, Job, Next
-from ragapp.engines.local.sequence import Memory
+from ragapp.engines.local.sequence import Memory, Steps
 from tenants.errors import TransientError
 
 T = TypeVar("T")
@@ -179,25 +179,24 @@ class Scheduler:
 
     def _write(self, jobs: Sequence[GenerateJob]) -> None:
         """One token of each, read by the model in one go."""
-        chosen: list[tuple[GenerateJob, int]] = []
-        for job in jobs:
-            token = _guarded(job, job.choose)
-            if token is not None:
-                chosen.append((job, token))
-        if not chosen:
+        taken = [(job, token) for job in jobs if (token := job.take()) is not None]
+        if not taken:
             return
         try:
-            self._step(chosen)
+            steps = self._step(taken)
         except Exception:  # noqa: BLE001 - one of them, or all: each alone will show.
-            for one in chosen:
-                _guarded(one[0], partial(self._step, [one]))
+            for one in taken:
+                _guarded(one[0], partial(self._step_alone, one))
+            return
+        for row, (job, _) in enumerate(taken):
+            _guarded(job, partial(job.follow, _row(steps, row)))
 
-    def _step(self, chosen: Sequence[tuple[GenerateJob, int]]) -> None:
-        steps = self._memory.step(
-            [job.sequence for job, _ in chosen], [token for _, token in chosen]
-        )
-        for row, (job, _) in enumerate(chosen):
-            job.follow(Next(steps.tokens[row], steps.logprobs[row], steps.logits[row]))
+    def _step(self, taken: Sequence[tuple[GenerateJob, int]]) -> Steps:
+        sequences = [job.sequence for job, _ in taken]
+        return self._memory.step(sequences, [token for _, token in taken])
+
+    def _step_alone(self, one: tuple[GenerateJob, int]) -> None:
+        one[0].follow(_row(self._step([one]), 0))
 
     def _abandon(self) -> None:
         while not self._inbox.empty():
@@ -207,6 +206,10 @@ class Scheduler:
         for job in self._active:
             job.events.put(Crash(engine_gone()))
         self._active = []
+
+
+def _row(steps: Steps, row: int) -> Next:
+    return Next(steps.tokens[row], steps.logprobs[row], steps.logits[row])
 
 
 def engine_gone() -> TransientError:
