@@ -6,7 +6,7 @@ portal lists its passages.
 
 from django.contrib import admin
 
-from ragapp.models import Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source
+from ragapp.models import Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source, Upload
 from tenants.admin import ReadOnlyAdmin
 
 
@@ -37,6 +37,16 @@ class DocumentAdmin(ReadOnlyAdmin[Document]):
     list_select_related = ["corpus", "tenant"]
     search_fields = ["url", "title"]
     exclude = ["text"]
+
+
+@admin.register(Upload)
+class UploadAdmin(ReadOnlyAdmin[Upload]):
+    """Files that were handed over, without their content."""
+
+    list_display = ["name", "corpus", "tenant", "size_bytes", "uploaded_by", "created_at"]
+    list_select_related = ["corpus", "tenant"]
+    search_fields = ["name"]
+    exclude = ["content"]
 
 
 @admin.register(Run)

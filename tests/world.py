@@ -24,6 +24,7 @@ from ragapp.tests.factories import (
     JudgedQuestionFactory,
     RunFactory,
     SourceFactory,
+    UploadFactory,
     indexed,
 )
 from tenants.models import (
@@ -87,6 +88,7 @@ def world(tenant: Tenant, user: User) -> World:
     ConnectionFactory(tenant=tenant)
     corpus = CorpusFactory(tenant=tenant, name="docs")
     SourceFactory(corpus=corpus)
+    UploadFactory(corpus=corpus)
     document = indexed(corpus, ["A SNAT pool is a set of addresses."])
     CalibrationFactory(corpus=corpus)
     AuditEntryFactory(tenant=tenant)

@@ -2,7 +2,15 @@
 
 from ragapp.models.calibration import Calibration
 from ragapp.models.chunk import Chunk, Posting, make_partition
-from ragapp.models.corpus import Corpus, Document, DocumentState, Source
+from ragapp.models.corpus import (
+    Corpus,
+    Document,
+    DocumentState,
+    Schedule,
+    Source,
+    SourceKind,
+    Upload,
+)
 from ragapp.models.evaluation import (
     Evaluation,
     EvaluationAnswer,
@@ -35,7 +43,10 @@ __all__ = [
     "Reason",
     "Review",
     "Run",
+    "Schedule",
     "Source",
+    "SourceKind",
     "Thumb",
+    "Upload",
     "make_partition",
 ]

@@ -9,6 +9,16 @@ from tenants.models.scoped import TenantScoped
 from tenants.models.tenant import DNS_LABEL
 
 MOST_PASSAGES = 8
+MOST_PAGES = 10_000
+
+
+class Schedule(models.TextChoices):
+    """How often a corpus is trained anew by itself."""
+
+    NEVER = "never", "Never"
+    HOURLY = "hourly", "Hourly"
+    DAILY = "daily", "Daily"
+    WEEKLY = "weekly", "Weekly"
 
 
 class Corpus(TenantScoped):
@@ -40,6 +50,10 @@ class Corpus(TenantScoped):
     document_count = models.PositiveIntegerField(default=0)
     chunk_count = models.PositiveIntegerField(default=0)
     lexeme_count = models.BigIntegerField(default=0, help_text="Sum over chunks, for BM25.")
+    schedule = models.CharField(
+        max_length=8, choices=Schedule.choices, default=Schedule.NEVER, db_default="never"
+    )
+    train_at = models.DateTimeField(null=True, help_text="When the schedule trains it next.")
     trained_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -73,11 +87,30 @@ class Corpus(TenantScoped):
         )
 
 
+class SourceKind(models.TextChoices):
+    """How a source leads to documents."""
+
+    PAGE = "page", "Page"
+    SITEMAP = "sitemap", "Sitemap"
+    CRAWL = "crawl", "Crawl"
+
+
 class Source(TenantScoped):
-    """A URL that a training run fetches through the tenant's egress."""
+    """A URL that training fetches through the tenant's egress: a page, or what lists pages."""
 
     corpus = models.ForeignKey(Corpus, on_delete=models.CASCADE, related_name="sources")
     url = models.CharField(max_length=2000, validators=[URLValidator(schemes=["http", "https"])])
+    kind = models.CharField(
+        max_length=8, choices=SourceKind.choices, default=SourceKind.PAGE, db_default="page"
+    )
+    prefix = models.CharField(
+        max_length=2000, blank=True, help_text="A crawl stays below it; empty: below its own URL."
+    )
+    most_pages = models.PositiveIntegerField(
+        default=MOST_PAGES,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_PAGES)],
+        help_text="Most pages that a sitemap or a crawl adds.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -92,26 +125,67 @@ class Source(TenantScoped):
         return self.url
 
 
+class Upload(TenantScoped):
+    """A file that somebody handed over, whole: web and workers need no shared disk."""
+
+    corpus = models.ForeignKey(Corpus, on_delete=models.CASCADE, related_name="uploads")
+    name = models.CharField(max_length=255, help_text="The file's own name, without a folder.")
+    content_type = models.CharField(max_length=100, blank=True)
+    content = models.BinaryField()
+    content_hash = models.CharField(max_length=64, help_text="SHA-256 of the content.")
+    size_bytes = models.BigIntegerField()
+    uploaded_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """Each name once in a corpus; the same name again replaces the file."""
+
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["corpus", "name"], name="upload_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def url(self) -> str:
+        """What stands for an address in its document's row."""
+        return f"upload:{self.name}"
+
+
 class DocumentState(models.TextChoices):
     """How far a document has come."""
 
+    QUEUED = "Queued", "Queued"
+    READING = "Reading", "Reading"
     READY = "Ready", "Ready"
+    DUPLICATE = "Duplicate", "Duplicate"
     FAILED = "Failed", "Failed"
 
 
 class Document(TenantScoped):
-    """One fetched and extracted page; its chunks carry what is searched."""
+    """One fetched or uploaded and extracted file; its chunks carry what is searched."""
 
     corpus = models.ForeignKey(Corpus, on_delete=models.CASCADE, related_name="documents")
-    url = models.CharField(max_length=2000)
+    url = models.CharField(max_length=2000, help_text="Or upload:<name> of a file handed over.")
     title = models.CharField(max_length=500, blank=True)
     text = models.TextField(blank=True)
     content_type = models.CharField(max_length=100, blank=True)
     content_hash = models.CharField(
         max_length=64, blank=True, help_text="SHA-256 of what was fetched."
     )
+    text_hash = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of the text: equal ones are duplicates."
+    )
+    etag = models.CharField(max_length=300, blank=True)
+    last_modified = models.CharField(max_length=100, blank=True, help_text="As the server said it.")
+    stripped = models.TextField(
+        blank=True, help_text="Text that was hidden from readers and is not searched."
+    )
+    page_count = models.PositiveIntegerField(null=True, help_text="Of formats with pages.")
     size_bytes = models.BigIntegerField(default=0)
-    state = models.CharField(max_length=8, choices=DocumentState.choices)
+    state = models.CharField(max_length=16, choices=DocumentState.choices)
     error = models.TextField(blank=True, help_text="Why it failed and what to do next.")
     chunk_count = models.PositiveIntegerField(default=0)
     fetched_at = models.DateTimeField(null=True)
@@ -125,7 +199,10 @@ class Document(TenantScoped):
             models.UniqueConstraint(fields=["corpus", "url"], name="document_once"),
             models.UniqueConstraint(fields=["tenant", "id"], name="document_tenant_id"),
         ]
-        indexes = [models.Index(fields=["corpus", "content_hash"], name="document_hash")]
+        indexes = [
+            models.Index(fields=["corpus", "content_hash"], name="document_hash"),
+            models.Index(fields=["corpus", "text_hash"], name="document_text_hash"),
+        ]
 
     def __str__(self) -> str:
         return self.title or self.url

@@ -26,6 +26,7 @@ from ragapp.models import (
     Run,
     Source,
     Thumb,
+    Upload,
     make_partition,
 )
 from ragapp.models.chunk import DIMENSIONS
@@ -49,6 +50,20 @@ class SourceFactory(ScopedFactory):
     corpus = factory.SubFactory(CorpusFactory)
     tenant = factory.SelfAttribute("corpus.tenant")
     url = factory.Sequence(lambda n: f"http://docs.example/{n}")
+
+
+class UploadFactory(ScopedFactory):
+    class Meta:
+        model = Upload
+
+    corpus = factory.SubFactory(CorpusFactory)
+    tenant = factory.SelfAttribute("corpus.tenant")
+    name = factory.Sequence(lambda n: f"notes-{n}.txt")
+    content_type = "text/plain"
+    content = b"A SNAT pool is a set of addresses."
+    content_hash = factory.LazyAttribute(lambda row: hashlib.sha256(row.content).hexdigest())
+    size_bytes = factory.LazyAttribute(lambda row: len(row.content))
+    uploaded_by = "alice"
 
 
 class DocumentFactory(ScopedFactory):

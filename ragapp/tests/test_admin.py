@@ -4,16 +4,17 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from ragapp.models import Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source
+from ragapp.models import Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source, Upload
 from ragapp.tests.factories import (
     DocumentFactory,
     EvaluationFactory,
     FeedbackFactory,
     RunFactory,
     SourceFactory,
+    UploadFactory,
 )
 
-MODELS = [Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source]
+MODELS = [Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source, Upload]
 
 
 @pytest.mark.django_db
@@ -21,6 +22,7 @@ MODELS = [Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source]
 def test_platform_admin_reads_every_row(ada, acme, model):
     document = DocumentFactory(corpus__tenant=acme)
     SourceFactory(corpus=document.corpus)
+    UploadFactory(corpus=document.corpus)
     EvaluationFactory(question_set__corpus=document.corpus)
     FeedbackFactory(run=RunFactory(tenant=acme))
     name = model._meta.model_name
