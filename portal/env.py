@@ -40,6 +40,23 @@ def flag(name: str, *, default: bool = False) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}; write true or false.")
 
 
+def number(name: str, default: int) -> int:
+    """A whole number that is not negative.
+
+    Raises:
+        ImproperlyConfigured: anything else.
+    """
+    value = text(name, str(default)).replace("_", "")
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name} is {value!r}; write a whole number, 0 or more.")
+    return int(value)
+
+
+def limit(name: str, default: int) -> int | None:
+    """A whole number that is not negative; None for ``none``: no limit."""
+    return None if text(name, str(default)).lower() == "none" else number(name, default)
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list without empty parts."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]

@@ -9,6 +9,7 @@ import django_stubs_ext
 
 from portal import env
 from tenants.domain import states
+from tenants.domain.quota import Resource
 
 # Lets Django's generic classes be written with their types, as the stubs have them.
 django_stubs_ext.monkeypatch()
@@ -239,6 +240,18 @@ ACCESS_LOG_SOCKET = env.text("SLUICE_ACCESS_LOG_SOCKET", str(RUN_DIR / "access-l
 GENERATOR = env.text("SLUICE_GENERATOR", str(VAR_DIR / "models" / "smollm2-135m-instruct"))
 EMBEDDER = env.text("SLUICE_EMBEDDER", "")
 SEARCH_URL = env.text("SLUICE_SEARCH_URL", "http://127.30.0.10:8081")
+
+# What a tenant may use where nobody set another limit; None for no limit.
+QUOTA_DEFAULTS = {
+    Resource.REQUESTS_PER_MINUTE: env.limit("SLUICE_QUOTA_REQUESTS_PER_MINUTE", 600),
+    Resource.REQUESTS_PER_DAY: env.limit("SLUICE_QUOTA_REQUESTS_PER_DAY", 100_000),
+    Resource.TOKENS_PER_DAY: env.limit("SLUICE_QUOTA_TOKENS_PER_DAY", 50_000_000),
+    Resource.CONCURRENT_RUNS: env.limit("SLUICE_QUOTA_CONCURRENT_RUNS", 64),
+    Resource.CORPUS_BYTES: env.limit("SLUICE_QUOTA_CORPUS_BYTES", 10 * 1024**3),
+}
+# The most that one answer is taken to use: a question is refused once those on their way may
+# spend the day's tokens.
+QUOTA_TOKENS_PER_ANSWER = env.number("SLUICE_QUOTA_TOKENS_PER_ANSWER", 4000)
 
 LOGGING = {
     "version": 1,

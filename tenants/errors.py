@@ -5,6 +5,7 @@ SluiceError                 code, message for people, data for machines
 ├── NotVisibleError         absent or another tenant's: one answer for both       404
 ├── ForbiddenError          visible, but the role does not allow it               403
 ├── ConflictError           made against an old generation, or a name is taken    409
+├── QuotaError              a limit is spent: used, limit, requested, reset       429, 409
 ├── TransientError          trying again may help; retry_after_seconds            503, retried
 └── PermanentError          trying again cannot help; a person must act           500
 """
@@ -73,6 +74,29 @@ class ConflictError(SluiceError):
 
     status = 409
     default_code = "conflict"
+
+
+class QuotaError(SluiceError):
+    """A limit is spent; ``data`` has resource, used, limit, requested and resets_at.
+
+    ``status`` is 429 where waiting helps and 409 where something must be given back first.
+    ``retry_after_seconds`` is None in the second case.
+    """
+
+    status = 429
+    default_code = "quota-exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 429,
+        retry_after_seconds: float | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, data=data)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class TransientError(SluiceError):

@@ -43,6 +43,8 @@ from tenants.tests.factories import (
     MembershipFactory,
     NamespaceFactory,
     OperationFactory,
+    QuotaFactory,
+    QuotaUseFactory,
     SegmentFactory,
     SnatAddressFactory,
     SubnetFactory,
@@ -94,15 +96,18 @@ def world(tenant: Tenant, user: User) -> World:
     AuditEntryFactory(tenant=tenant)
     question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")
     answer = EvaluationAnswerFactory(evaluation__question_set=question.question_set)
-    run = RunFactory(tenant=tenant, corpus=corpus)
+    QuotaFactory(tenant=tenant)
     key = f"slc_{tenant.slug}"
+    token = ApiTokenFactory(tenant=tenant, user=user, key=key)
+    QuotaUseFactory(tenant=tenant, token=token)
+    run = RunFactory(tenant=tenant, corpus=corpus, token=token)
     return World(
         tenant=tenant,
         member_id=MembershipFactory(tenant=tenant, role="devops").pk,
         namespace=namespace,
         virtual_address=address,
         snat_address=SnatAddressFactory(tenant=tenant),
-        token=ApiTokenFactory(tenant=tenant, user=user, key=key),
+        token=token,
         key=key,
         operation=OperationFactory(tenant=tenant),
         plan_id=PlanFactory(tenant=tenant).pk,

@@ -1,6 +1,7 @@
 """Every error of the REST API in one shape: RFC 9457, ``application/problem+json``."""
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from tenants.errors import InvalidError, SluiceError, TransientError
+from tenants.errors import InvalidError, QuotaError, SluiceError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
             error.message,
             trace_id=trace_id,
             extra=_extra(error),
-            headers=_headers(error),
+            headers=headers_of(error),
         )
     if isinstance(error, Http404):
         return _problem(404, "not-visible", "There is no such thing here.", trace_id=trace_id)
@@ -69,10 +70,26 @@ def _extra(error: SluiceError) -> dict[str, object]:
     return extra
 
 
-def _headers(error: SluiceError) -> dict[str, str]:
+def headers_of(error: SluiceError) -> dict[str, str]:
+    """When to come back; for a spent rate also the fields of the IETF's draft on rate limits."""
+    if isinstance(error, QuotaError):
+        return _quota_headers(error)
     if isinstance(error, TransientError):
         return {"Retry-After": str(max(1, round(error.retry_after_seconds)))}
     return {}
+
+
+def _quota_headers(error: QuotaError) -> dict[str, str]:
+    if error.retry_after_seconds is None:
+        return {}
+    seconds = max(1, math.ceil(error.retry_after_seconds))
+    name, limit = error.data.get("resource"), error.data.get("limit")
+    window = error.data.get("window_seconds")
+    return {
+        "Retry-After": str(seconds),
+        "RateLimit-Policy": f'"{name}";q={limit}' + (f";w={window}" if window else ""),
+        "RateLimit": f'"{name}";r={error.data.get("remaining")};t={seconds}',
+    }
 
 
 def _field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:  # Any: DRF nests freely.

@@ -104,6 +104,7 @@ class TenantView(ScopedView):
             user_id=token.user_id,
             role=Role(token.role),
             trace_id=self._trace_id(request),
+            token_id=token.pk,
         )
 
     def _refuse(self, request: Request, slug: str) -> None:

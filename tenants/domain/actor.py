@@ -9,7 +9,8 @@ from tenants.domain.roles import Action, Role, is_allowed
 class Actor:
     """Someone or something that changes rows, as the audit log names it.
 
-    ``role`` is the role in the tenant at hand; None where there is no tenant.
+    ``role`` is the role in the tenant at hand; None where there is no tenant. ``token_id`` is the
+    API token that acts; None for a person.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Actor:
     role: Role | None = None
     is_platform_admin: bool = False
     trace_id: str = ""
+    token_id: int | None = None
 
     def may(self, action: Action) -> bool:
         """True when the role grants ``action``, or a platform administrator acts."""

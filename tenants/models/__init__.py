@@ -3,6 +3,7 @@
 from tenants.models.audit import AuditEntry, AuditSeal
 from tenants.models.member import Membership, User
 from tenants.models.operation import Operation, OperationKind
+from tenants.models.quota import Quota, QuotaUse
 from tenants.models.scoped import platform_scope, tenant_scope, user_scope
 from tenants.models.segment import Segment, SegmentKind, SnatAddress, Subnet, VirtualAddress
 from tenants.models.tenant import Cluster, Flavour, Namespace, Tenant
@@ -18,6 +19,8 @@ __all__ = [
     "Namespace",
     "Operation",
     "OperationKind",
+    "Quota",
+    "QuotaUse",
     "Segment",
     "SegmentKind",
     "SnatAddress",

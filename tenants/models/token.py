@@ -47,6 +47,7 @@ class ApiToken(TenantScoped):
         verbose_name = "API token"
         constraints = [
             models.UniqueConstraint(fields=["tenant", "name"], name="api_token_name"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="api_token_tenant_id"),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from tenants.domain.quota import Resource, window_start
 from tenants.domain.roles import Role
 from tenants.models import (
     ApiToken,
@@ -15,6 +16,8 @@ from tenants.models import (
     Namespace,
     Operation,
     OperationKind,
+    Quota,
+    QuotaUse,
     Segment,
     SnatAddress,
     Subnet,
@@ -152,3 +155,24 @@ class ApiTokenFactory(ScopedFactory):
     role = Role.NETOPS.value
     key_hash = factory.LazyAttribute(lambda row: hash_key(row.key))
     key_hint = factory.LazyAttribute(lambda row: row.key[:12])
+
+
+class QuotaFactory(ScopedFactory):
+    class Meta:
+        model = Quota
+
+    tenant = factory.SubFactory(TenantFactory)
+    resource = Resource.REQUESTS_PER_DAY.value
+    limit = 1000
+
+
+class QuotaUseFactory(ScopedFactory):
+    class Meta:
+        model = QuotaUse
+
+    tenant = factory.SubFactory(TenantFactory)
+    resource = Resource.REQUESTS_PER_DAY.value
+    window_start = factory.LazyFunction(
+        lambda: window_start(Resource.REQUESTS_PER_DAY, timezone.now())
+    )
+    used = 1
