@@ -6,6 +6,9 @@ from django.urls import reverse
 from tenants.domain.states import ENDED_OPERATIONS, AnswerEnd, OperationState
 from tenants.models.scoped import TenantScoped
 
+# The states that hold one of the tenant's slots; a list, as migrations write it.
+IN_FLIGHT = [OperationState.QUEUED.value, OperationState.RUNNING.value]
+
 
 class Channel(models.TextChoices):
     """Which way a question came in."""
@@ -21,6 +24,14 @@ class Run(TenantScoped):
     trace_id = models.CharField(max_length=32, unique=True)
     channel = models.CharField(max_length=8, choices=Channel.choices)
     asked_by = models.CharField(max_length=150)
+    token = models.ForeignKey(
+        "tenants.ApiToken",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The API token that asked; empty for a person.",
+    )
     corpus = models.ForeignKey(
         "ragapp.Corpus",
         on_delete=models.SET_NULL,
@@ -72,6 +83,11 @@ class Run(TenantScoped):
         indexes = [
             models.Index(fields=["tenant", "-id"], name="run_newest"),
             models.Index(fields=["state", "heartbeat_at"], name="run_stale"),
+            models.Index(
+                fields=["tenant", "token"],
+                name="run_in_flight",
+                condition=models.Q(state__in=IN_FLIGHT),
+            ),
         ]
 
     def __str__(self) -> str:

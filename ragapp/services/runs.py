@@ -29,7 +29,7 @@ from ragapp.domain.ends import Answer
 from ragapp.domain.grade import Calibrations
 from ragapp.domain.passage import Passage, Source
 from ragapp.models import Channel, Corpus, Run
-from ragapp.services import calibration, serving, stream
+from ragapp.services import calibration, limits, serving, stream
 from ragapp.services.recorder import Recorder
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
@@ -96,6 +96,7 @@ def ask(
 
     Raises:
         InvalidError: the question is empty or too long.
+        QuotaError: a limit of the tenant or of its API token is spent.
     """
     entrance = channel if isinstance(channel, Entrance) else Entrance(channel)
     text = " ".join(question.replace("\0", " ").split())
@@ -110,10 +111,12 @@ def ask(
         trace_id=_trace_id(actor),
         channel=entrance.channel.value,
         asked_by=actor.name[:150],
+        token_id=actor.token_id,
         corpus=corpus,
         question=text,
         entries=[trace.to_json(came_in)],
     )
+    limits.admit_question(tenant, actor=actor)
     run.save(force_insert=True)
     wake.send(wake.ANSWER_RUN, run.pk)
     return run
@@ -333,6 +336,7 @@ def _finish(run: Run, recorder: Recorder, ended: _End) -> None:
         if not held:
             return
         run.refresh_from_db()
+        limits.charge_tokens(run)
     recorder.end(stream.end(run))
 
 

@@ -1,0 +1,51 @@
+"""The tenant's limits at the door of the agent: requests, questions at once, and tokens."""
+
+from django.conf import settings
+
+from ragapp.models import Run
+from ragapp.models.run import IN_FLIGHT
+from tenants.domain.actor import Actor
+from tenants.domain.quota import Resource
+from tenants.models.tenant import Tenant
+from tenants.services import quotas
+from tenants.services.quotas import Held, Want
+
+
+def admit_question(tenant: Tenant, *, actor: Actor) -> None:
+    """Take room for one more question; call it in the transaction that makes the run.
+
+    Raises:
+        QuotaError: a limit of the tenant, or of the API token that asks, is spent.
+    """
+    by_rows = held(tenant.pk)
+    quotas.take(
+        tenant,
+        Want(Resource.REQUESTS_PER_MINUTE),
+        Want(Resource.REQUESTS_PER_DAY),
+        Want(Resource.CONCURRENT_RUNS, held=by_rows[Resource.CONCURRENT_RUNS]),
+        Want(Resource.TOKENS_PER_DAY, held=by_rows[Resource.TOKENS_PER_DAY]),
+        token_id=actor.token_id,
+    )
+
+
+def charge_tokens(run: Run) -> None:
+    """Count what a run used; call it in the transaction that ends the run."""
+    tokens = run.usage.get("tokens_in", 0) + run.usage.get("tokens_out", 0)
+    quotas.charge(run.tenant_id, Resource.TOKENS_PER_DAY, tokens, token_id=run.token_id)
+
+
+def held(tenant_id: int) -> dict[Resource, Held]:
+    """What the runs on their way hold: slots, and the tokens that each of them may still use.
+
+    Counted in the runs' rows: a run whose worker was killed frees its slot when it ends or fails,
+    and no counter is left behind.
+    """
+
+    def runs(token_id: int | None) -> int:
+        rows = Run.objects.filter(tenant_id=tenant_id, state__in=IN_FLIGHT)
+        return (rows if token_id is None else rows.filter(token_id=token_id)).count()
+
+    def tokens(token_id: int | None) -> int:
+        return runs(token_id) * settings.QUOTA_TOKENS_PER_ANSWER
+
+    return {Resource.CONCURRENT_RUNS: runs, Resource.TOKENS_PER_DAY: tokens}
