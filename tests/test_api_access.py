@@ -76,7 +76,7 @@ NEEDED: dict[str, dict[str, Action]] = {
     "ragapp-api:corpus-detail": {"get": V, "put": T, "delete": T},
     "ragapp-api:corpus-train": {"post": T},
     "ragapp-api:document-list": {"get": V},
-    "ragapp-api:document-detail": {"get": V, "delete": T},
+    "ragapp-api:document-detail": {"get": V, "put": T, "delete": T},
     "ragapp-api:chunk-detail": {"get": V},
     "ragapp-api:question-set-list": {"get": T, "post": T},
     "ragapp-api:question-set-detail": {"get": T, "put": T, "delete": T},

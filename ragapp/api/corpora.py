@@ -12,10 +12,13 @@ from ragapp.api.serializers import (
     CorpusDetailSerializer,
     CorpusSerializer,
     CorpusWriteSerializer,
+    DocumentRightsSerializer,
     DocumentSerializer,
 )
+from ragapp.domain.reader import reader_of
 from ragapp.models import Chunk, Corpus, Document, DocumentState
-from ragapp.services import corpora
+from ragapp.models.rights import readable
+from ragapp.services import corpora, rights
 from tenants.api import filters
 from tenants.api.serializers import OperationSerializer
 from tenants.api.views import TenantViewSet
@@ -85,7 +88,18 @@ class DocumentViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Document
 
     def rows(self) -> QuerySet[Document]:
         """The tenant's documents, without their texts."""
-        return Document.objects.select_related("corpus").defer("text")
+        return (
+            Document.objects.select_related("corpus")
+            .defer("text")
+            .filter(readable(reader_of(self.actor)))
+        )
+
+    @extend_schema(request=DocumentRightsSerializer, responses={200: DocumentSerializer})
+    def update(self, request: Request, tenant: str, pk: int) -> Response:
+        """Say who may read a document, and which labels searches can narrow to."""
+        values = self.read_body(DocumentRightsSerializer)
+        document = rights.set_rights(self.get_object(), **values, actor=self.actor)
+        return Response(DocumentSerializer(document).data)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, tenant: str, pk: int) -> Response:
@@ -101,7 +115,9 @@ class ChunkViewSet(TenantViewSet[Chunk]):
 
     def rows(self) -> QuerySet[Chunk]:
         """The tenant's chunks, without their vectors."""
-        return Chunk.objects.defer("embedding")
+        return Chunk.objects.defer("embedding").filter(
+            document_id__in=Document.objects.filter(readable(reader_of(self.actor))).values("pk")
+        )
 
     @extend_schema(responses={200: ChunkSerializer})
     def retrieve(self, request: Request, tenant: str, id: int) -> Response:

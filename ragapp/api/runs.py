@@ -13,7 +13,9 @@ from rest_framework.response import Response
 
 from proxyconfig import facade
 from ragapp.api.serializers import QuestionSerializer, RunDetailSerializer, RunSerializer
+from ragapp.domain.reader import reader_of
 from ragapp.models import Channel, Run
+from ragapp.models.rights import visible_runs
 from ragapp.services import runs, stream
 from ragapp.services.corpora import visible_corpus
 from tenants.api import filters
@@ -42,7 +44,9 @@ class RunViewSet(ListModelMixin, TenantViewSet[Run]):
 
     def rows(self) -> QuerySet[Run]:
         """The tenant's runs."""
-        return Run.objects.select_related("corpus", "tenant")
+        return Run.objects.select_related("corpus", "tenant").filter(
+            visible_runs(reader_of(self.actor))
+        )
 
     @extend_schema(request=QuestionSerializer, responses={202: RunSerializer, 200: _EVENTS})
     def create(self, request: Request, tenant: str = "") -> HttpResponseBase:

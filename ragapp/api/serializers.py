@@ -75,7 +75,22 @@ class DocumentSerializer(serializers.ModelSerializer[Document]):
             "chunk_count",
             "fetched_at",
             "trace_id",
+            "readers",
+            "labels",
         ]
+
+
+class DocumentRightsSerializer(StrictSerializer):
+    """Who may read a document, and its labels."""
+
+    readers = serializers.ListField(
+        child=serializers.CharField(max_length=160),
+        help_text="role:<role> and user:<name>; an empty list: all of the tenant.",
+    )
+    labels = serializers.DictField(
+        child=serializers.CharField(allow_blank=True),
+        help_text="Words of your own that searches can be narrowed to.",
+    )
 
 
 class ChunkSerializer(serializers.ModelSerializer[Chunk]):

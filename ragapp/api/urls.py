@@ -29,7 +29,11 @@ urlpatterns = [
         name="corpus-train",
     ),
     path(f"{_TENANT}/documents", DocumentViewSet.as_view({"get": "list"}), name="document-list"),
-    path(f"{_TENANT}/documents/<int:pk>", DocumentViewSet.as_view(_ROW), name="document-detail"),
+    path(
+        f"{_TENANT}/documents/<int:pk>",
+        DocumentViewSet.as_view({**_ROW, "put": "update"}),
+        name="document-detail",
+    ),
     path(
         f"{_TENANT}/chunks/<int:id>",
         ChunkViewSet.as_view({"get": "retrieve"}),

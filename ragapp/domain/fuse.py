@@ -5,7 +5,7 @@ lists): a missing score filled with the list's minimum costs most of what fusion
 sum of min-max scores beats reciprocal ranks (Bruch et al. 2023, ACM TOIS).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 DENSE_WEIGHT = 0.6
@@ -13,11 +13,18 @@ DENSE_WEIGHT = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One candidate with both raw scores; higher is better in each. A lexical 0 matched no word."""
+    """One candidate with both raw scores; higher is better in each. A lexical 0 matched no word.
+
+    Attributes:
+        group: What its weight goes by: its corpus.
+        twin: Equal for candidates that say the same; empty where nothing is known of it.
+    """
 
     key: int
     dense: float
     lexical: float
+    group: int = 0
+    twin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +44,23 @@ class Fused:
     lexical_rank: int | None
 
 
-def fuse(candidates: Sequence[Candidate], *, weight: float = DENSE_WEIGHT) -> tuple[Fused, ...]:
+def fuse(
+    candidates: Sequence[Candidate], *, weight: float | Mapping[int, float] = DENSE_WEIGHT
+) -> tuple[Fused, ...]:
     """All candidates, best first; ties go by dense score, then by key.
+
+    Both scores are stretched over all candidates together, so passages of corpora with different
+    weights compare: each is a share, 0 to 1, of the best that was found at all.
 
     Args:
         candidates: The union of both lists, each key once.
-        weight: Share of the dense score, 0 to 1.
+        weight: Share of the dense score, 0 to 1; or that of each group, ``DENSE_WEIGHT`` where a
+            group has none.
 
     Raises:
-        ValueError: The weight is outside 0 to 1, or a key occurs twice.
+        ValueError: A weight is outside 0 to 1, or a key occurs twice.
     """
-    if not 0 <= weight <= 1:
-        raise ValueError(f"weight {weight} is outside 0 to 1")
+    weight_by_group = _weights(candidates, weight)
     if len({candidate.key for candidate in candidates}) != len(candidates):
         raise ValueError("a candidate occurs twice")
     dense = min_max([candidate.dense for candidate in candidates])
@@ -58,7 +70,7 @@ def fuse(candidates: Sequence[Candidate], *, weight: float = DENSE_WEIGHT) -> tu
     fused = [
         Fused(
             key=candidate.key,
-            score=weight * dense_share + (1 - weight) * lexical_share,
+            score=_mixed(weight_by_group[candidate.group], dense_share, lexical_share),
             dense=candidate.dense,
             lexical=candidate.lexical,
             dense_rank=dense_rank_by_key[candidate.key],
@@ -67,6 +79,15 @@ def fuse(candidates: Sequence[Candidate], *, weight: float = DENSE_WEIGHT) -> tu
         for candidate, dense_share, lexical_share in zip(candidates, dense, lexical, strict=True)
     ]
     return tuple(sorted(fused, key=lambda hit: (-hit.score, -hit.dense, hit.key)))
+
+
+def without_twins(ordered: Iterable[Fused], candidates: Iterable[Candidate]) -> list[Fused]:
+    """The order with only the best of candidates that say the same."""
+    twin_by_key = {candidate.key: candidate.twin for candidate in candidates if candidate.twin}
+    kept: dict[str, Fused] = {}
+    for hit in ordered:
+        kept.setdefault(twin_by_key.get(hit.key, f"#{hit.key}"), hit)
+    return list(kept.values())
 
 
 def min_max(scores: Sequence[float]) -> list[float]:
@@ -78,6 +99,24 @@ def min_max(scores: Sequence[float]) -> list[float]:
     if span <= 0:
         return [1.0 if high > 0 else 0.0] * len(scores)
     return [(score - low) / span for score in scores]
+
+
+def _weights(
+    candidates: Sequence[Candidate], weight: float | Mapping[int, float]
+) -> dict[int, float]:
+    groups = {candidate.group for candidate in candidates}
+    if isinstance(weight, Mapping):
+        weights = {group: weight.get(group, DENSE_WEIGHT) for group in groups}
+    else:
+        weights = dict.fromkeys(groups, weight) or {0: weight}
+    for given in weights.values():
+        if not 0 <= given <= 1:
+            raise ValueError(f"weight {given} is outside 0 to 1")
+    return weights
+
+
+def _mixed(weight: float, dense: float, lexical: float) -> float:
+    return weight * dense + (1 - weight) * lexical
 
 
 def _ranks(score_by_key: dict[int, float]) -> dict[int, int]:

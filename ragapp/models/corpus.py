@@ -2,6 +2,7 @@
 
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 
 from ragapp.domain.answering import PASSAGES, Answering
@@ -190,6 +191,14 @@ class Document(TenantScoped):
     chunk_count = models.PositiveIntegerField(default=0)
     fetched_at = models.DateTimeField(null=True)
     trace_id = models.CharField(max_length=32, blank=True)
+    readers = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Who may read it: role:<role> and user:<name>; empty: all of the tenant.",
+    )
+    labels = models.JSONField(
+        default=dict, blank=True, help_text="Words of your own that searches can be narrowed to."
+    )
 
     class Meta:
         """Each URL once in a corpus."""
@@ -202,6 +211,8 @@ class Document(TenantScoped):
         indexes = [
             models.Index(fields=["corpus", "content_hash"], name="document_hash"),
             models.Index(fields=["corpus", "text_hash"], name="document_text_hash"),
+            # Mostly empty: whether a search must look at rights at all.
+            models.Index(fields=["corpus"], name="document_limited", condition=~Q(readers=[])),
         ]
 
     def __str__(self) -> str:

@@ -32,6 +32,12 @@ class Run(TenantScoped):
         related_name="+",
         help_text="The API token that asked; empty for a person.",
     )
+    principals = models.JSONField(
+        default=list, help_text="What its asker may read; ragapp/domain/reader.py."
+    )
+    is_limited = models.BooleanField(
+        default=False, help_text="Whether its corpora held documents that not all may read."
+    )
     corpus = models.ForeignKey(
         "ragapp.Corpus",
         on_delete=models.SET_NULL,

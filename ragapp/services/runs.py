@@ -28,7 +28,9 @@ from ragapp.domain.drive import run as drive
 from ragapp.domain.ends import Answer
 from ragapp.domain.grade import Calibrations
 from ragapp.domain.passage import Passage, Source
-from ragapp.models import Channel, Corpus, Run
+from ragapp.domain.reader import ANYBODY, Reader, from_json, reader_of, to_json
+from ragapp.models import Channel, Corpus, Document, Run
+from ragapp.models.rights import visible_runs
 from ragapp.services import calibration, limits, serving, stream
 from ragapp.services.recorder import Recorder
 from ragapp.services.tools import RunTools
@@ -105,6 +107,7 @@ def ask(
             f"A question has 1 to {MOST_CHARACTERS} characters; this one has {len(text)}.",
             fields={"question": [f"Write 1 to {MOST_CHARACTERS} characters."]},
         )
+    limited = Document.objects.exclude(readers=[])
     came_in = trace.Ingress(0, text, entrance.channel.value, entrance.source, entrance.rule)
     run = Run(
         tenant=tenant,
@@ -112,6 +115,8 @@ def ask(
         channel=entrance.channel.value,
         asked_by=actor.name[:150],
         token_id=actor.token_id,
+        principals=to_json(reader_of(actor)),
+        is_limited=(limited.filter(corpus=corpus) if corpus else limited).exists(),
         corpus=corpus,
         question=text,
         entries=[trace.to_json(came_in)],
@@ -166,13 +171,14 @@ def request_stop(run: Run, *, actor: Actor) -> Run:
     return locked
 
 
-def visible_run(trace_id: str) -> Run:
+def visible_run(trace_id: str, *, reader: Reader = ANYBODY) -> Run:
     """The scope's run with this trace id.
 
     Raises:
-        NotVisibleError: there is none.
+        NotVisibleError: there is none that the reader may see.
     """
-    run = Run.objects.select_related("tenant", "corpus").filter(trace_id=trace_id).first()
+    runs = Run.objects.select_related("tenant", "corpus").filter(visible_runs(reader))
+    run = runs.filter(trace_id=trace_id).first()
     if run is None:
         raise NotVisibleError(f"No run with the trace id {trace_id} is here. See the list of runs.")
     return run
@@ -266,7 +272,7 @@ def _tools(run: Run) -> RunTools:
         corpus_ids = tuple(corpora.order_by("pk").values_list("pk", flat=True))
         endpoint = egress_endpoint(run.tenant)
     way = WayOut(run.tenant.slug, run.trace_id, endpoint)
-    return RunTools(run.tenant_id, corpus_ids, way)
+    return RunTools(run.tenant_id, corpus_ids, way, reader=from_json(run.principals))
 
 
 def _came_in(run: Run) -> trace.Entry:

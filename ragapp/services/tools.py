@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ragapp.domain.passage import Passage
+from ragapp.domain.reader import ANYBODY, Reader
 from ragapp.domain.route import Lexicon
 from ragapp.domain.steps import Failed, Refused, WebHits, WebPage
 from ragapp.services import search, serving, web
@@ -16,20 +17,29 @@ class RunTools:
 
     Attributes:
         weight: Share of the dense score; the corpora's own when None.
+        reader: Whose documents it may find.
     """
 
     tenant_id: int
     corpus_ids: tuple[int, ...]
     way: web.WayOut
     weight: float | None = None
+    reader: Reader = ANYBODY
 
     def look_up(self, question: str) -> Lexicon:
         """Document frequencies of the question's lexemes in the chosen corpora."""
-        return search.look_up(self.tenant_id, self.corpus_ids, question)
+        return search.look_up(self.tenant_id, self.corpus_ids, question, reader=self.reader)
 
     def search(self, query: str, limit: int) -> Sequence[Passage]:
         """Hybrid search of the chosen corpora."""
-        return search.search(self.tenant_id, self.corpus_ids, query, k=limit, weight=self.weight)
+        return search.search(
+            self.tenant_id,
+            self.corpus_ids,
+            query,
+            k=limit,
+            weight=self.weight,
+            reader=self.reader,
+        )
 
     def web_search(self, query: str, limit: int) -> WebHits | Refused | Failed:
         """Ask the search service."""

@@ -11,7 +11,9 @@ from typing import Any
 from django.urls import reverse
 
 from ragapp.domain.citation import Support
+from ragapp.domain.reader import ANYBODY, Reader
 from ragapp.models import Chunk, Document, Run
+from ragapp.models.rights import readable
 
 # Characters of the document shown around a passage.
 CONTEXT = 160
@@ -67,8 +69,12 @@ class _Shelf:
     text_by_document: Mapping[int, str]
 
 
-def answer_view(run: Run) -> AnswerView:
-    """The answer of ``run`` with the passages that it cites; two queries at most."""
+def answer_view(run: Run, reader: Reader = ANYBODY) -> AnswerView:
+    """The answer of ``run`` with the passages that it cites; two queries at most.
+
+    Args:
+        reader: Who looks; the passages of other people's documents are as good as removed.
+    """
     sentences = [
         SentenceView(
             sentence["text"],
@@ -78,19 +84,20 @@ def answer_view(run: Run) -> AnswerView:
         for sentence in run.sentences
     ]
     cited = [citation for citation in run.citations if citation["is_cited"]]
-    shelf = _shelf(cited)
+    shelf = _shelf(cited, reader)
     return AnswerView(sentences, [_source(citation, shelf, run) for citation in cited])
 
 
-def _shelf(cited: Sequence[Mapping[str, Any]]) -> _Shelf:
+def _shelf(cited: Sequence[Mapping[str, Any]], reader: Reader) -> _Shelf:
     chunk_ids = [citation["chunk_id"] for citation in cited if citation["chunk_id"]]
     if not chunk_ids:
         return _Shelf({}, {})
     chunks = Chunk.objects.defer("embedding").filter(id__in=chunk_ids)
-    chunk_by_id = {chunk.id: chunk for chunk in chunks}
-    documents = {chunk.document_id for chunk in chunk_by_id.values()}
-    texts = Document.objects.filter(pk__in=documents).values_list("pk", "text")
-    return _Shelf(chunk_by_id, dict(texts))
+    documents = {chunk.document_id for chunk in chunks}
+    texts = dict(
+        Document.objects.filter(readable(reader), pk__in=documents).values_list("pk", "text")
+    )
+    return _Shelf({chunk.id: chunk for chunk in chunks if chunk.document_id in texts}, texts)
 
 
 def _source(citation: Mapping[str, Any], shelf: _Shelf, run: Run) -> SourceView:

@@ -7,7 +7,9 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
+from ragapp.domain.reader import reader_of
 from ragapp.models import Chunk, Corpus, Document
+from ragapp.models.rights import readable
 from ragapp.services import corpora
 from ragapp.ui.forms import CorpusForm
 from tenants.access import TenantRequest, tenant_page
@@ -49,7 +51,9 @@ def corpus_detail(request: TenantRequest, name: str) -> HttpResponse:
     operation = corpora.latest_training(corpus)
     if operation is not None:
         operation.tenant = request.tenant
-    documents = Document.objects.filter(corpus=corpus).defer("text")
+    documents = Document.objects.filter(readable(reader_of(request.actor)), corpus=corpus).defer(
+        "text"
+    )
     context = {
         "corpus": corpus,
         "sources": corpus.sources.all()[:MOST_SOURCES],
@@ -78,7 +82,7 @@ def corpus_train(request: TenantRequest, name: str) -> HttpResponse:
 @tenant_page(Action.TRAIN)
 def document_delete(request: TenantRequest, pk: int) -> HttpResponse:
     """Take one document out of retrieval, and its source out of the corpus."""
-    document = _document(pk)
+    document = _document(request, pk)
     corpora.delete_document(document, actor=request.actor)
     messages.success(request, gettext("%(name)s is deleted.") % {"name": document})
     return redirect("ragapp:corpus-detail", request.tenant.slug, document.corpus.name)
@@ -87,7 +91,7 @@ def document_delete(request: TenantRequest, pk: int) -> HttpResponse:
 @tenant_page(Action.VIEW)
 def document_detail(request: TenantRequest, pk: int) -> HttpResponse:
     """One document as the agent reads it: its passages in order."""
-    document = _document(pk)
+    document = _document(request, pk)
     chunks = Chunk.objects.defer("embedding").filter(document_id=document.pk).order_by("ordinal")
     asked = request.GET.get("passage", "")
     passage = int(asked) if asked.isdecimal() and len(asked) < 9 else None
@@ -136,8 +140,9 @@ def _initial(corpus: Corpus | None) -> dict[str, str] | None:
     }
 
 
-def _document(pk: int) -> Document:
-    document = Document.objects.select_related("corpus").filter(pk=pk).first()
+def _document(request: TenantRequest, pk: int) -> Document:
+    readable_ones = Document.objects.filter(readable(reader_of(request.actor)))
+    document = readable_ones.select_related("corpus").filter(pk=pk).first()
     if document is None:
         raise NotVisibleError(
             f"There is no document {pk} in this tenant; it may have been deleted. See the corpora."

@@ -8,7 +8,9 @@ from django.views.decorators.http import require_POST
 
 from proxyconfig import facade
 from ragapp.domain import trace as entries
+from ragapp.domain.reader import reader_of
 from ragapp.models import Channel, Corpus, Run
+from ragapp.models.rights import visible_runs
 from ragapp.services import runs, stream
 from ragapp.services.steps import describe
 from ragapp.ui.answer import answer_view
@@ -56,8 +58,8 @@ def ask(request: TenantRequest) -> HttpResponse:
 @tenant_page(Action.ASK)
 def ask_run(request: TenantRequest, trace_id: str) -> HttpResponse:
     """One question with its answer, live or finished; the answer alone where htmx asks."""
-    run = runs.visible_run(trace_id)
-    context = {"run": run, **_answer_context(run)}
+    run = runs.visible_run(trace_id, reader=reader_of(request.actor))
+    context = {"run": run, **_answer_context(request, run)}
     if request.htmx:
         partial = "ragapp/_answer.html" if run.has_ended else "ragapp/_live_run.html"
         return render(request, partial, {**context, "link_trace": True})
@@ -69,14 +71,16 @@ def ask_run(request: TenantRequest, trace_id: str) -> HttpResponse:
 def run_list(request: TenantRequest) -> HttpResponse:
     """Every question that was asked."""
     form = RunFilter(request.GET)
-    rows = Run.objects.filter(form.condition()).defer(*_LONG)
+    rows = Run.objects.filter(form.condition(), visible_runs(reader_of(request.actor))).defer(
+        *_LONG
+    )
     return render(request, "ragapp/run_list.html", {"page": newest_of(request, rows), "form": form})
 
 
 @tenant_page(Action.VIEW)
 def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
     """The trace of one run."""
-    run = runs.visible_run(trace_id)
+    run = runs.visible_run(trace_id, reader=reader_of(request.actor))
     if request.htmx:
         # The live part has ended: every part of the page has news.
         return HttpResponse(headers={"HX-Refresh": "true"})
@@ -86,7 +90,7 @@ def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
         "trace": Trace(run.entries),
         "connections": Traffic(facade.connections(run.trace_id)),
         "ledger_url": f"{ledger}?trace={run.trace_id}",
-        **_answer_context(run),
+        **_answer_context(request, run),
         "result_url": request.path,
     }
     return render(request, "ragapp/run_detail.html", context)
@@ -97,7 +101,9 @@ def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
 def run_cancel(request: TenantRequest, trace_id: str) -> HttpResponse:
     """Stop a run; what was written is kept."""
     try:
-        runs.request_stop(runs.visible_run(trace_id), actor=request.actor)
+        runs.request_stop(
+            runs.visible_run(trace_id, reader=reader_of(request.actor)), actor=request.actor
+        )
     except SluiceError as error:
         messages.info(request, error.message)
     return redirect("ragapp:ask-run", request.tenant.slug, trace_id)
@@ -106,7 +112,7 @@ def run_cancel(request: TenantRequest, trace_id: str) -> HttpResponse:
 @tenant_page(Action.VIEW)
 def run_events(request: TenantRequest, trace_id: str) -> StreamingHttpResponse:
     """The run as server-sent events, from where the browser left off."""
-    run = runs.visible_run(trace_id)
+    run = runs.visible_run(trace_id, reader=reader_of(request.actor))
     last_id = request.headers.get("Last-Event-ID", "")
     if last_id:
         stream.Place.parse(last_id)
@@ -129,9 +135,9 @@ def _ask_context(shown: Run | None = None) -> dict[str, object]:
     }
 
 
-def _answer_context(run: Run) -> dict[str, object]:
+def _answer_context(request: TenantRequest, run: Run) -> dict[str, object]:
     if run.has_ended:
-        return {"is_live": False, "answer": answer_view(run)}
+        return {"is_live": False, "answer": answer_view(run, reader_of(request.actor))}
     address = [run.tenant.slug, run.trace_id]
     return {
         "is_live": True,

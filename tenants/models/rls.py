@@ -24,6 +24,23 @@ def protect(table: str, *, using: str = f"{TENANT} OR {STAFF}", check: str = "")
     )
 
 
+def ask_settings_once(table: str) -> RunSQL:
+    """Let the policy of a protected ``table`` read its settings once a statement, not once a row.
+
+    A sub-select without a reference to the row is planned to run before the scan. Where a search
+    reads tens of thousands of rows, the settings cost more than everything else together.
+    """
+    once = (
+        "tenant_id = (SELECT nullif(current_setting('app.tenant', true), '')::bigint)"
+        " OR (SELECT current_setting('app.staff', true)) = 'on'"
+    )
+    usual = f"{TENANT} OR {STAFF}"
+    return RunSQL(
+        f"ALTER POLICY scope ON {table} USING ({once}) WITH CHECK ({once});",
+        f"ALTER POLICY scope ON {table} USING ({usual}) WITH CHECK ({usual});",
+    )
+
+
 def same_tenant(table: str, column: str, target: str) -> RunSQL:
     """Let ``table.column`` point only at rows of ``target`` that are the same tenant's.
 

@@ -168,3 +168,33 @@ def test_query_count_of_one_corpus_does_not_grow(alice, rows, django_assert_num_
         answer = alice.client.get(f"{BASE}/corpora/{corpus.name}")
 
     assert len(answer.json()["urls"]) == rows
+
+
+def test_readers_of_a_document_are_set_and_hold(acme, alice, bob):
+    document = indexed(CorpusFactory(tenant=acme), ["A SNAT pool."])
+    with tenant_scope(acme.pk):
+        chunk = Chunk.objects.get(document_id=document.pk)
+    paths = [f"{BASE}/documents/{document.pk}", f"{BASE}/chunks/{chunk.id}"]
+    page = f"/t/acme/documents/{document.pk}/"
+    body = {"readers": ["role:devops", "user:dora"], "labels": {"team": "net"}}
+    assert [bob.client.get(path).status_code for path in (*paths, page)] == [200, 200, 200]
+
+    changed = alice.client.put(paths[0], body, content_type="application/json")
+
+    assert changed.status_code == 200
+    assert {name: changed.json()[name] for name in body} == body
+    assert [bob.client.get(path).status_code for path in (*paths, page)] == [404, 404, 404]
+    assert bob.client.get(f"{BASE}/documents").json()["results"] == []
+    assert [alice.client.get(path).status_code for path in (*paths, page)] == [200, 200, 200]
+
+
+def test_reader_that_is_none_is_named(acme, alice):
+    document = indexed(CorpusFactory(tenant=acme), ["A SNAT pool."])
+
+    answer = alice.client.put(
+        f"{BASE}/documents/{document.pk}",
+        {"readers": ["everybody"], "labels": {}},
+        content_type="application/json",
+    )
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/readers")

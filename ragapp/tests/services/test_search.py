@@ -18,7 +18,10 @@ from tenants.models import tenant_scope
 # Words that the stemmer leaves as they are, so that Python may count them itself.
 WORDS = ["alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa"]
 TEXTS = st.lists(
-    st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join), min_size=1, max_size=8
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join),
+    min_size=1,
+    max_size=8,
+    unique=True,
 )
 QUERIES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
 

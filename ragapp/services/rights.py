@@ -1,0 +1,57 @@
+"""Who may read a document, and the labels that a search can be narrowed to."""
+
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+
+from ragapp.domain.reader import MOST_READERS, complaint
+from ragapp.models import Document
+from tenants import audit
+from tenants.domain.actor import Actor
+from tenants.errors import InvalidError
+
+MOST_LABELS = 20
+LONGEST_LABEL = 100
+
+
+def set_rights(
+    document: Document, *, readers: Sequence[str], labels: Mapping[str, str], actor: Actor
+) -> Document:
+    """Replace the document's readers and labels; the next search and page follow them.
+
+    Args:
+        readers: Principals, ``role:<role>`` and ``user:<name>``; none: all of the tenant.
+
+    Raises:
+        InvalidError: a reader or a label cannot be taken; ``fields`` says which.
+    """
+    wanted = sorted(set(readers))
+    fields = {"readers": _reader_complaints(wanted), "labels": _label_complaints(labels)}
+    if any(fields.values()):
+        raise InvalidError(
+            "The document's readers or labels cannot be taken.",
+            fields={name: complaints for name, complaints in fields.items() if complaints},
+        )
+    with transaction.atomic():
+        document.readers, document.labels = wanted, dict(sorted(labels.items()))
+        document.save(update_fields=["readers", "labels"])
+        audit.record(actor, "document.rights-changed", document)
+    return document
+
+
+def _reader_complaints(readers: Sequence[str]) -> list[str]:
+    complaints = [found for reader in readers if (found := complaint(reader))]
+    if len(readers) > MOST_READERS:
+        complaints.append(f"At most {MOST_READERS} readers.")
+    return complaints
+
+
+def _label_complaints(labels: Mapping[str, str]) -> list[str]:
+    complaints = [
+        f"The label {key[:40]!r} is empty, longer than {LONGEST_LABEL} characters or has a NUL."
+        for key, value in labels.items()
+        if not key.strip() or "\0" in key + value or max(len(key), len(value)) > LONGEST_LABEL
+    ]
+    if len(labels) > MOST_LABELS:
+        complaints.append(f"At most {MOST_LABELS} labels.")
+    return complaints
