@@ -39,12 +39,14 @@ class Document:
         title: One line; empty only where neither the file nor its text offers one.
         headings: Empty for text without structure.
         pages: Empty for formats without pages.
+        hidden: What a reader of the file does not see: left out of the text, kept to be looked at.
     """
 
     text: str
     title: str
     headings: tuple[Heading, ...] = ()
     pages: tuple[Page, ...] = ()
+    hidden: str = ""
 
     def page_at(self, offset: int) -> int | None:
         """Number of the page that holds the character at ``offset``; None without pages."""

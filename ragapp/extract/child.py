@@ -25,7 +25,7 @@ class ExtractionError(InvalidError):
     """This one document cannot be read; ``code`` says why, the message says what to do.
 
     Codes: ``unsupported-type``, ``too-large``, ``empty``, ``broken``, ``too-slow``,
-    ``too-much-memory``, ``result-too-large``.
+    ``too-much-memory``, ``result-too-large``, ``encrypted``, ``mislabelled``.
     """
 
     default_code = "broken"
@@ -142,4 +142,5 @@ def _document(answer: dict[str, Any]) -> Document:
         title=str(answer["title"]),
         headings=tuple(Heading(**heading) for heading in answer["headings"]),
         pages=tuple(Page(**page) for page in answer["pages"]),
+        hidden=str(answer["hidden"]),
     )

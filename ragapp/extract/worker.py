@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ragapp.extract.formats import EXTRACTOR_BY_TYPE, EmptyTextError, UnsupportedTypeError, read
+from ragapp.extract.formats.refusal import RefusedError
 
 
 def main() -> None:
@@ -41,6 +42,8 @@ def _answer(content: bytes, content_type: str, url: str) -> dict[str, Any]:
         return _error(
             "unsupported-type", f"Documents of type {error} are not read; known: {known}."
         )
+    except RefusedError as error:
+        return _error(error.code, error.message)
     except EmptyTextError:
         return _error("empty", "The document holds no text.")
     except MemoryError:

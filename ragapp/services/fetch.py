@@ -39,6 +39,10 @@ DOCUMENT_TYPES = frozenset(
         "text/x-markdown",
         "text/csv",
         "application/pdf",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        # What it is then shows in its bytes.
+        "application/octet-stream",
     }
 )
 JSON_TYPES = frozenset({"application/json"})

@@ -6,15 +6,24 @@ from email.message import Message
 from urllib.parse import unquote, urlsplit
 
 from ragapp.domain.document import Document
+from ragapp.extract.formats import sniff
+from ragapp.extract.formats.grid import extract_csv
 from ragapp.extract.formats.html import extract_html
 from ragapp.extract.formats.markdown import extract_markdown
+from ragapp.extract.formats.pdf import extract_pdf
 from ragapp.extract.formats.plain import clean, extract_plain
+from ragapp.extract.formats.slides import extract_slides
+from ragapp.extract.formats.word import extract_word
 
 # Bytes and the declared character set (may be empty) to a document.
 Extractor = Callable[[bytes, str], Document]
 
 EXTRACTOR_BY_TYPE: Mapping[str, Extractor] = {
+    "application/pdf": extract_pdf,
+    sniff.SLIDES: extract_slides,
+    sniff.WORD: extract_word,
     "application/xhtml+xml": extract_html,
+    "text/csv": extract_csv,
     "text/html": extract_html,
     "text/markdown": extract_markdown,
     "text/plain": extract_plain,
@@ -22,12 +31,18 @@ EXTRACTOR_BY_TYPE: Mapping[str, Extractor] = {
 }
 
 # Servers declare these for files that they do not know; then the name's ending decides.
-VAGUE_TYPES = frozenset({"", "application/octet-stream", "text/plain"})
+VAGUE_TYPES = frozenset(
+    {"", "application/octet-stream", "application/vnd.ms-excel", "application/zip", "text/plain"}
+)
 TYPE_BY_ENDING: Mapping[str, str] = {
+    "csv": "text/csv",
+    "docx": sniff.WORD,
     "htm": "text/html",
     "html": "text/html",
     "markdown": "text/markdown",
     "md": "text/markdown",
+    "pdf": "application/pdf",
+    "pptx": sniff.SLIDES,
     "txt": "text/plain",
 }
 
@@ -45,12 +60,13 @@ def read(content: bytes, content_type: str, url: str) -> Document:
 
     Raises:
         UnsupportedTypeError: The type is not in ``EXTRACTOR_BY_TYPE``.
+        RefusedError: The file is encrypted, broken, too large or not what it says it is.
         EmptyTextError: No text was found.
     """
     declared = Message()
     declared["content-type"] = content_type
     name = urlsplit(url).path.rstrip("/").rpartition("/")[2]
-    kind = _kind(declared.get_content_type() if content_type else "", name)
+    kind = _kind(content, declared.get_content_type() if content_type else "", name)
     extractor = EXTRACTOR_BY_TYPE.get(kind)
     if extractor is None:
         raise UnsupportedTypeError(kind or "unknown")
@@ -63,6 +79,15 @@ def read(content: bytes, content_type: str, url: str) -> Document:
     return replace(document, title=" ".join(title.split())[:300])
 
 
-def _kind(declared: str, name: str) -> str:
+def _kind(content: bytes, declared: str, name: str) -> str:
+    """What the bytes show, else what was declared, else what the name's ending says.
+
+    Raises:
+        RefusedError: The bytes are of no kind that the declared type could mean.
+    """
+    if shown := sniff.shown(content):
+        return shown
     ending = name.rpartition(".")[2].lower()
-    return TYPE_BY_ENDING.get(ending, declared) if declared in VAGUE_TYPES else declared
+    kind = TYPE_BY_ENDING.get(ending, declared) if declared in VAGUE_TYPES else declared
+    sniff.check(content, kind)
+    return kind

@@ -15,10 +15,18 @@ from ragapp.extract.formats.plain import clean, decode
 
 _HIDING_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?\s*(?:;|$)"
-    r"|font-size\s*:\s*0|(?:left|top|text-indent)\s*:\s*-\d{3,}",
+    r"|font-size\s*:\s*[01](?:px|pt)?\s*(?:;|$)|(?:left|top|text-indent)\s*:\s*-\d{3,}",
     re.IGNORECASE,
 )
-_NEVER_SHOWN = "//script | //style | //template | //noscript | //comment() | //*[@hidden]"
+_CODE = "//script | //style | //template | //noscript"
+_UNSEEN = "//comment() | //*[@hidden] | //*[@aria-hidden='true']"
+_WHITE = re.compile(
+    r"(?:^|;)\s*color\s*:\s*(?:white|#fff(?:fff)?|rgba?\(\s*255\s*,\s*255\s*,\s*255[^)]*\))\s*(?:;|$)",
+    re.IGNORECASE,
+)
+_BACKGROUND = re.compile(r"background", re.IGNORECASE)
+# Of the hidden text that is kept for people to look at.
+MOST_HIDDEN = 20_000
 _CHARSET_IN_PAGE = re.compile(rb"<meta[^>]+charset=[\"']?([\w\-]+)", re.IGNORECASE)
 
 
@@ -28,7 +36,7 @@ def extract_html(content: bytes, charset: str) -> Document:
     page = decode(content, charset or (declared[1].decode("ascii") if declared else ""))
     # An XML declaration with an encoding is refused by lxml in decoded text.
     tree = html.document_fromstring(re.sub(r"\A\s*<\?xml[^>]*\?>", "", page) or "<html></html>")
-    _drop_hidden(tree)
+    hidden = _drop_hidden(tree)
     markdown = extract(
         tree,
         output_format="markdown",
@@ -41,17 +49,44 @@ def extract_html(content: bytes, charset: str) -> Document:
     )
     metadata = extract_metadata(tree)
     title = (metadata.title if metadata else "") or ""
-    return structured(clean(markdown or tree.text_content()), title=title)
+    return structured(clean(markdown or tree.text_content()), title=title, hidden=hidden)
 
 
-def _drop_hidden(tree: html.HtmlElement) -> None:
-    """Take out what no reader sees: scripts, comments and elements that a style hides."""
-    hidden = [*tree.xpath(_NEVER_SHOWN), *tree.xpath("//*[@aria-hidden='true']")]
+def _drop_hidden(tree: html.HtmlElement) -> str:
+    """Take out scripts, and what no reader sees; the text of the latter.
+
+    Comments count, and so do elements that a style hides or writes white on nothing.
+    """
+    for element in tree.xpath(_CODE):
+        _drop(element)
+    hidden = tree.xpath(_UNSEEN)
     hidden += [element for element in tree.xpath("//*[@style]") if _is_hidden(element)]
+    texts = []
     for element in hidden:
         if element.getparent() is not None:
-            element.drop_tree()
+            texts.append(" ".join(_text(element).split()))
+            _drop(element)
+    return clean("\n".join(filter(None, texts)))[:MOST_HIDDEN]
+
+
+def _drop(element: html.HtmlElement) -> None:
+    if element.getparent() is not None:
+        element.drop_tree()
+
+
+def _text(element: html.HtmlElement) -> str:
+    said = element.text if isinstance(element, html.HtmlComment) else element.text_content()
+    return str(said or "")
 
 
 def _is_hidden(element: html.HtmlElement) -> bool:
-    return _HIDING_STYLE.search(element.get("style", "")) is not None
+    style = element.get("style", "")
+    if _HIDING_STYLE.search(style):
+        return True
+    # White is hidden only where nothing around it paints a ground.
+    around = [element, *element.iterancestors()]
+    return _WHITE.search(style) is not None and not any(map(_has_ground, around))
+
+
+def _has_ground(element: html.HtmlElement) -> bool:
+    return bool(_BACKGROUND.search(element.get("style", "")) or element.get("bgcolor"))

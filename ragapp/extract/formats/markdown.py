@@ -2,7 +2,7 @@
 
 import re
 
-from ragapp.domain.document import Document, Heading
+from ragapp.domain.document import Document, Heading, Page
 from ragapp.extract.formats.plain import clean, decode
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -19,10 +19,14 @@ def extract_markdown(content: bytes, charset: str) -> Document:
     front = _FRONT_MATTER.match(text + "\n")
     title = _FRONT_TITLE.search(front[1]) if front else None
     body = text[front.end() :] if front else text
-    return structured(_COMMENT.sub("", body).strip(), title=title[1] if title else "")
+    comments = "\n".join(match[4:-3].strip() for match in _COMMENT.findall(body))
+    shown = _COMMENT.sub("", body).strip()
+    return structured(shown, title=title[1] if title else "", hidden=comments)
 
 
-def structured(text: str, *, title: str) -> Document:
+def structured(
+    text: str, *, title: str, pages: tuple[Page, ...] = (), hidden: str = ""
+) -> Document:
     """The Markdown ``text`` with its headings; those inside fenced code are none."""
     fences = [match.span() for match in _FENCE.finditer(text)]
     headings = tuple(
@@ -33,4 +37,4 @@ def structured(text: str, *, title: str) -> Document:
         if not any(start <= match.start() < end for start, end in fences)
     )
     outermost = next((heading.title for heading in headings if heading.level == 1), "")
-    return Document(text=text, title=title or outermost, headings=headings)
+    return Document(text, title or outermost, headings, pages, hidden)

@@ -85,7 +85,8 @@ def test_a_vague_type_is_decided_by_the_name_and_the_name_is_the_last_title():
 @pytest.mark.parametrize(
     ("content", "content_type", "code"),
     [
-        (b"%PDF-1.7", "application/pdf", "unsupported-type"),
+        (b"%PDF-1.7", "application/pdf", "broken"),
+        (b"GIF89a", "image/gif", "unsupported-type"),
         (b"", "text/html", "empty"),
         (b" \n\x00\x01", "text/plain", "empty"),
         (b"<html><script>only()</script></html>", "text/html", "empty"),
