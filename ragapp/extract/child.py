@@ -2,15 +2,21 @@
 
 A document is hostile until read. Each one is parsed in a child process of its own with limits on
 CPU time, memory, file size, wall clock and result; whatever happens there is an error of that one
-document. The child gets the bytes on its standard input and answers with JSON: nothing that it
-sends is ever executed.
+document. The child's answer is JSON: nothing that it sends is ever executed.
+
+A process costs half a second to start, most of it imports. So a reader stays, and forks its child
+for each document; a few of them wait here for the next call, and one whose document ran out of wall
+clock is killed with it.
 """
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,44 +69,141 @@ def extract(
             code="too-large",
         )
     order = {"content_type": content_type, "url": url, "limits": asdict(bounds)}
-    answer = _answer(_run(json.dumps(order).encode() + b"\n" + content, bounds))
+    answer = _answer(_run({**order, "size": len(content)}, content, bounds))
     if "error" in answer:
         raise ExtractionError(str(answer["message"]), code=str(answer["error"]))
     return _document(answer)
 
 
-def _run(order: bytes, limits: Limits) -> bytes:
+def close() -> None:
+    """End the readers that wait; the next call starts one anew."""
+    with _lock:
+        waiting = list(_waiting)
+        _waiting.clear()
+    for reader in waiting:
+        reader.end()
+
+
+atexit.register(close)
+
+
+def _run(order: dict[str, Any], content: bytes, limits: Limits) -> bytes:
     """What the child wrote; it and whatever it started are gone afterwards."""
-    # -I keeps the caller's environment and site hooks out; the package's root is given by name.
-    command = [sys.executable, "-I", "-c", _BOOT, str(ROOT)]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={"LANG": "C.UTF-8", "PATH": os.defpath},
-        start_new_session=True,
-    ) as child:
-        try:
-            written, _ = child.communicate(order, timeout=limits.wall_seconds)
-        except subprocess.TimeoutExpired:
+    reader = _take()
+    try:
+        status, written = reader.read(order, content, limits.wall_seconds)
+    except _ReaderLostError:
+        if reader.is_late:
             raise _too_slow() from None
-        finally:
-            _end(child)
-    _judge(child.returncode, written, limits)
+        raise _broke() from None
+    finally:
+        _put_back(reader)
+    _judge(status, written, limits)
     return written
+
+
+class _ReaderLostError(Exception):
+    """The reader's process ended before its answer."""
+
+
+class _Reader:
+    """A process that reads one document at a time, each in a child of its own."""
+
+    def __init__(self) -> None:
+        # A fork of this process must not speak to its parent's readers.
+        self.owner = os.getpid()
+        self.is_late = False
+        # -I keeps the caller's environment and site hooks out; the package's root is given by name.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _BOOT, str(ROOT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={"LANG": "C.UTF-8", "PATH": os.defpath},
+            start_new_session=True,
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another document can be given to it."""
+        return self._process.poll() is None and not self.is_late
+
+    def read(self, order: dict[str, Any], content: bytes, seconds: float) -> tuple[int, bytes]:
+        """The child's exit status and what it wrote.
+
+        Raises:
+            _ReaderLostError: the process ended, or was killed because the time was up.
+        """
+        into, out = self._process.stdin, self._process.stdout
+        if into is None or out is None:
+            raise _ReaderLostError
+        watch = threading.Timer(seconds, self._stop_late)
+        watch.start()
+        try:
+            into.write(json.dumps(order).encode() + b"\n" + content)
+            into.flush()
+            head = json.loads(out.readline())
+            written = out.read(head["size"])
+        except (OSError, ValueError) as error:
+            self.end()
+            raise _ReaderLostError from error
+        finally:
+            watch.cancel()
+        if len(written) != head["size"]:
+            self.end()
+            raise _ReaderLostError
+        return int(head["status"]), written
+
+    def end(self) -> None:
+        """Kill it with its child."""
+        if self.owner == os.getpid():
+            self._kill()
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    def _stop_late(self) -> None:
+        self.is_late = True
+        self._kill()
+
+    def _kill(self) -> None:
+        """The child has the same session, whose members are found by it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+# Readers that wait for a document; more than these are ended after their call.
+_MOST_WAITING = 4
+_waiting: list[_Reader] = []
+_lock = threading.Lock()
+
+
+def _take() -> _Reader:
+    """A reader that waits, else a new one."""
+    while True:
+        with _lock:
+            reader = _waiting.pop() if _waiting else None
+        if reader is None:
+            return _Reader()
+        if reader.owner == os.getpid() and reader.is_usable:
+            return reader
+        reader.end()
+
+
+def _put_back(reader: _Reader) -> None:
+    with _lock:
+        if reader.is_usable and len(_waiting) < _MOST_WAITING:
+            _waiting.append(reader)
+            return
+    reader.end()
 
 
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from ragapp.extract.worker import main; main()"
 )
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
 
 
 def _judge(status: int, written: bytes, limits: Limits) -> None:
@@ -113,10 +216,14 @@ def _judge(status: int, written: bytes, limits: Limits) -> None:
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
         raise _too_slow()
     if status != 0 or not written:
-        raise ExtractionError(
-            "The document broke its reader, so it was left out. Save it anew in its format.",
-            code="broken",
-        )
+        raise _broke()
+
+
+def _broke() -> ExtractionError:
+    return ExtractionError(
+        "The document broke its reader, so it was left out. Save it anew in its format.",
+        code="broken",
+    )
 
 
 def _too_slow() -> ExtractionError:

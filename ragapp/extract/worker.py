@@ -1,32 +1,93 @@
-"""The child process: sets its own limits, reads one document, writes one JSON answer, ends.
+"""The reader's process: it loads the formats once, then forks a child for each document.
 
-Runs with an empty environment and never imports Django. Order on standard input: one line of
-JSON, then the document's bytes.
+Runs with an empty environment and never imports Django. An order on standard input is one line of
+JSON and then the document's bytes; the answer on standard output is one line of JSON with the
+child's status and the number of bytes that follow, which are the child's own JSON. A child sets its
+own limits, reads one document and ends, so nothing of a document outlives it.
 """
 
+import gc
 import json
+import os
 import resource
-import sys
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 from ragapp.extract.formats import EXTRACTOR_BY_TYPE, EmptyTextError, UnsupportedTypeError, read
 from ragapp.extract.formats.refusal import RefusedError
 
+_PIECE = 1 << 16
+
 
 def main() -> None:
-    """Carry out the one order on standard input."""
-    order = json.loads(sys.stdin.buffer.readline())
-    limits = order["limits"]
-    _limit(limits)
-    content = sys.stdin.buffer.read(limits["input_bytes"] + 1)
-    answer = _answer(content, order["content_type"], order["url"])
-    written = json.dumps(answer).encode()
+    """Carry out the orders on standard input, one after the other, until it is closed."""
+    orders, answers = _private_streams()
+    # The first page costs a second reading's time in tables that every child then shares.
+    read(b"<html><body><p>warm</p></body></html>", "text/html", "")
+    gc.freeze()  # Pages that no collection touches stay shared with the children.
+    while line := orders.readline():
+        order = json.loads(line)
+        content = orders.read(order["size"])
+        written, status = _read_apart(order, content)
+        head = json.dumps({"status": status, "size": len(written)}).encode()
+        answers.write(head + b"\n" + written)
+        answers.flush()
+
+
+def _private_streams() -> tuple[BinaryIO, BinaryIO]:
+    """The parent's two pipes, at numbers that no parser writes to by mistake."""
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return orders, answers
+
+
+def _read_apart(order: dict[str, Any], content: bytes) -> tuple[bytes, int]:
+    """What a child of its own made of the document, and how it ended (negative: a signal)."""
+    take, give = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _be_child(order, content, keep=give)
+    os.close(give)
     # One byte more than allowed tells the parent enough.
-    sys.stdout.buffer.write(written[: limits["result_bytes"] + 1])
+    written = _drain(take, order["limits"]["result_bytes"] + 1)
+    os.close(take)
+    _, status = os.waitpid(child, 0)
+    return written, os.waitstatus_to_exitcode(status)
+
+
+def _be_child(order: dict[str, Any], content: bytes, *, keep: int) -> None:
+    """Read the document and end; the only file left open is the way back."""
+    status = 1
+    try:
+        _close_all_but(keep)
+        _limit(order["limits"])
+        written = json.dumps(_answer(content, order["content_type"], order["url"])).encode()
+        with open(keep, "wb") as back:
+            back.write(written[: order["limits"]["result_bytes"] + 1])
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _close_all_but(keep: int) -> None:
+    """Close the pipes to the parent, so that no document meets another's bytes."""
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 256)
+
+
+def _drain(take: int, most: int) -> bytes:
+    """At most ``most`` bytes, up to the end."""
+    written = bytearray()
+    while len(written) < most and (piece := os.read(take, min(_PIECE, most - len(written)))):
+        written += piece
+    return bytes(written)
 
 
 def _limit(limits: dict[str, Any]) -> None:
+    # A fork's clock starts at zero, so the time is this document's alone.
     cpu = limits["cpu_seconds"]
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"], limits["memory_bytes"]))

@@ -3,13 +3,14 @@
 import contextlib
 import os
 import random
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from ragapp.domain.document import Heading
-from ragapp.extract import ExtractionError, Limits, extract
+from ragapp.extract import ExtractionError, Limits, close, extract
 
 PAGE = """<!doctype html><html><head><title>SNAT pools</title></head><body>
 <nav><a href="/">Home</a><a href="/x">Menu entry</a></nav>
@@ -131,6 +132,7 @@ def test_too_little_memory_is_an_error_of_the_document():
 )
 def test_a_document_that_takes_for_ever_is_stopped_and_its_child_is_gone(limits):
     content = b"<p>word <b>bold</b></p>" * 700_000
+    extract(b"Warm.", content_type="text/plain")
     before = _children()
     begin = time.monotonic()
 
@@ -150,6 +152,37 @@ def test_a_document_that_takes_for_ever_is_stopped_and_its_child_is_gone(limits)
 def test_nonsense_is_read_or_refused_but_never_raises_anything_else(content):
     with contextlib.suppress(ExtractionError):
         assert extract(content, content_type="text/html").text
+
+
+def test_one_reader_serves_many_documents_and_is_gone_when_closed():
+    close()
+    before = _children()
+
+    texts = [extract(f"Words {i}.".encode(), content_type="text/plain").text for i in range(20)]
+
+    assert texts == [f"Words {i}." for i in range(20)]
+    assert len(_children() - before) == 1
+    close()
+    assert _children() <= before
+
+
+def test_each_document_has_its_whole_time():
+    """CPU time is counted anew for each, or a reader would wear out."""
+    content = b"<p>word <b>bold</b></p>" * 20_000
+
+    for _ in range(4):
+        assert extract(content, content_type="text/html", limits=Limits(cpu_seconds=10)).text
+
+
+def test_a_reader_that_dies_is_replaced():
+    close()
+    before = _children()
+    extract(b"Words.", content_type="text/plain")
+    (reader,) = _children() - before
+    os.kill(int(reader), signal.SIGKILL)
+    time.sleep(0.1)
+
+    assert extract(b"More words.", content_type="text/plain").text == "More words."
 
 
 def _children() -> set[str]:
