@@ -40,10 +40,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It was allowed, but did not work: the far side is down, slow or sent nonsense."""
+    """It was allowed, but did not work: the far side is down, slow or sent nonsense.
+
+    Attributes:
+        status: Of the far side's own answer, which was not taken; 0 where none came.
+    """
 
     destination: str
     message: str
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,12 @@ class Source(TenantScoped):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_PAGES)],
         help_text="Most pages that a sitemap or a crawl adds.",
     )
+    found_count = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Documents that a sitemap or a crawl led to last."
+    )
+    error = models.TextField(
+        blank=True, db_default="", help_text="Why it was not read to its end the last time."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

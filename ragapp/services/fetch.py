@@ -166,11 +166,12 @@ class _Attempt:
         if response.status_code in _REDIRECTS and "location" in response.headers:
             return _joined(url, response.headers["location"])
         if response.status_code != 200:
-            raise self._failed(url, f"It answered with status {response.status_code}.")
+            status = response.status_code
+            raise self._failed(url, f"It answered with status {status}.", status)
         content_type = response.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() not in self._limits.content_types:
             raise self._failed(
-                url, f"Its content type {content_type or '(none)'!r} is not one that is read."
+                url, f"Its content type {content_type or '(none)'!r} is not one that is read.", 200
             )
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise self._failed(url, "It is compressed although that was not asked for.")
@@ -181,7 +182,7 @@ class _Attempt:
         for piece in response.iter_raw():
             body += piece
             if len(body) > self._limits.body_bytes:
-                raise self._failed(url, f"It is larger than {self._limits.body_bytes} bytes.")
+                raise self._failed(url, f"It is larger than {self._limits.body_bytes} bytes.", 200)
             if time.monotonic() > self._ends_at:
                 raise self._late(url)
         return bytes(body)
@@ -244,8 +245,8 @@ class _Attempt:
         )
 
     @staticmethod
-    def _failed(url: str, message: str) -> _Broken:
-        return _Broken(Failed(destination(url), message))
+    def _failed(url: str, message: str, status: int = 0) -> _Broken:
+        return _Broken(Failed(destination(url), message, status))
 
 
 def destination(url: str) -> str:
