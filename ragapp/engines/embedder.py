@@ -49,6 +49,10 @@ class SentenceEmbedder:
         # Its own copy: counting whole documents must not disturb how the model cuts and pads.
         self._tokenizer: PreTrainedTokenizerBase = copy.deepcopy(model.tokenizer)
         self._tokenizer.model_max_length = int(1e30)
+        # What it wraps in Python costs more than the work itself, and may not be shared by threads.
+        self._plain = self._tokenizer.backend_tokenizer
+        self._plain.no_truncation()
+        self._plain.no_padding()
         # One model on few cores gains nothing from two calls at once, and padding is state.
         self._lock = threading.Lock()
 
@@ -74,14 +78,8 @@ class SentenceEmbedder:
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Character span of each token, in order; empty ones left out."""
-        encoded = self._tokenizer(
-            text,
-            add_special_tokens=False,
-            truncation=False,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-        )
-        return [(start, end) for start, end in encoded["offset_mapping"] if start < end]
+        encoded = self._plain.encode(text, add_special_tokens=False)
+        return [(start, end) for start, end in encoded.offsets if start < end]
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """``(len(texts), dimensions)`` float32, each of length 1."""

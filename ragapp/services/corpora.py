@@ -1,6 +1,7 @@
 """Corpora: what a tenant's agent may read, and the start of its training."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -8,7 +9,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from ragapp.domain.fuse import DENSE_WEIGHT
-from ragapp.models import Corpus, Document, Source
+from ragapp.models import Corpus, Document, DocumentState, Source, Upload
 from ragapp.services import index
 from tenants import audit
 from tenants.domain.actor import Actor
@@ -77,18 +78,49 @@ def delete_corpus(corpus: Corpus, *, actor: Actor) -> None:
 
 
 def delete_document(document: Document, *, actor: Actor) -> None:
-    """Delete the document and its source: nothing of it can be retrieved or cited any more."""
+    """Delete the document and its source: nothing of it can be retrieved or cited any more.
+
+    A duplicate of it is read in its stead, by a training that starts now.
+    """
     with transaction.atomic():
+        # The source first: a training that lists it waits here, and then finds it gone.
         Source.objects.filter(corpus_id=document.corpus_id, url=document.url).delete()
+        if document.url.startswith("upload:"):
+            name = document.url.removeprefix("upload:")
+            Upload.objects.filter(corpus_id=document.corpus_id, name=name).delete()
         audit.record(actor, "document.deleted", document)
-        remove_document(document)
+        if remove_document(document):
+            # Where one is open, that one finds what is queued before it ends.
+            with suppress(ConflictError):
+                _start(document.corpus, actor=actor, total=1, is_of_some=True)
 
 
-def remove_document(document: Document) -> None:
-    """Take the document and its chunks out, and its share out of the corpus's counters."""
+def remove_document(document: Document) -> bool:
+    """Take the document and its chunks out, and its share out of the corpus's counters.
+
+    Returns:
+        Whether a duplicate of it waits to be read now.
+    """
     with transaction.atomic():
-        count(document.corpus_id, documents=-1, minus=index.delete(document))
-        document.delete()
+        # Locked before its chunks are looked for: a training may be writing them.
+        locked = Document.objects.select_for_update().defer("text").filter(pk=document.pk).first()
+        if locked is None:
+            return False
+        count(locked.corpus_id, documents=-1, minus=index.delete(locked))
+        locked.delete()
+        return free_duplicate(locked.corpus_id, locked.text_hash if locked.chunk_count else "")
+
+
+def free_duplicate(corpus_id: int, text_hash: str) -> bool:
+    """Queue one of the duplicates of a text that is in use no more; False where there is none."""
+    if not text_hash:
+        return False
+    same = Document.objects.filter(corpus_id=corpus_id, text_hash=text_hash)
+    first = same.filter(state=DocumentState.DUPLICATE).order_by("pk").first()
+    if first is None or same.filter(chunk_count__gt=0).exists():
+        return False
+    _queue(Document.objects.filter(pk=first.pk))
+    return True
 
 
 def count(
@@ -107,28 +139,32 @@ def count(
     )
 
 
-def start_training(corpus: Corpus, *, actor: Actor) -> Operation:
+def start_training(
+    corpus: Corpus, *, actor: Actor, documents: Sequence[int] | None = None
+) -> Operation:
     """Queue a training run: a worker fetches, extracts, splits, embeds and indexes its sources.
 
+    Args:
+        documents: Keys of those to read again, whether they changed or not; None: all sources.
+
     Raises:
-        InvalidError: the corpus has no source.
+        InvalidError: the corpus has no source, or none of these documents.
         ConflictError: it is being trained already.
     """
-    total = corpus.sources.count()
+    if documents is not None:
+        return _start_some(corpus, documents, actor=actor)
+    total = corpus.sources.count() + corpus.uploads.count()
     if not total and not corpus.document_count:
         raise InvalidError(
             f"The corpus {corpus.name} has no source. Add at least one URL, then train it.",
             code="corpus-empty",
         )
-    return operations.start_operation(
-        corpus.tenant,
-        OperationKind.TRAIN,
-        f"Train {corpus.name}",
-        actor=actor,
-        target_id=corpus.pk,
-        total=total,
-        unit="documents",
-    )
+    return _start(corpus, actor=actor, total=total, is_of_some=False)
+
+
+def is_of_some(training: Operation) -> bool:
+    """Whether the training is about the documents that are queued, and leaves all others alone."""
+    return bool(training.result.get("queued_only"))
 
 
 def open_training(corpus: Corpus) -> Operation | None:
@@ -156,6 +192,45 @@ def visible_corpus(name: str) -> Corpus:
 def mark_trained(corpus: Corpus) -> None:
     """A training run has come to its end."""
     Corpus.objects.filter(pk=corpus.pk).update(trained_at=timezone.now())
+
+
+def _start_some(corpus: Corpus, documents: Sequence[int], *, actor: Actor) -> Operation:
+    with transaction.atomic():
+        total = _queue(Document.objects.filter(corpus=corpus, pk__in=documents))
+        if not total:
+            raise InvalidError(
+                f"The corpus {corpus.name} has none of these documents. See its list of documents.",
+                code="documents-missing",
+            )
+        return _start(corpus, actor=actor, total=total, is_of_some=True)
+
+
+def _start(corpus: Corpus, *, actor: Actor, total: int, is_of_some: bool) -> Operation:
+    operation = operations.start_operation(
+        corpus.tenant,
+        OperationKind.TRAIN,
+        f"Train {total} of {corpus.name}" if is_of_some else f"Train {corpus.name}",
+        actor=actor,
+        target_id=corpus.pk,
+        total=total,
+        unit="documents",
+    )
+    if is_of_some:
+        operation.result = {"queued_only": True}
+        operation.save(update_fields=["result"])
+    return operation
+
+
+def _queue(documents: QuerySet[Document]) -> int:
+    """Let the next training read them, whatever it knows of them."""
+    return documents.update(
+        state=DocumentState.QUEUED,
+        content_hash="",
+        etag="",
+        last_modified="",
+        error="",
+        trace_id="",
+    )
 
 
 def _trainings(corpus: Corpus) -> QuerySet[Operation]:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx2
@@ -29,6 +30,7 @@ _NO_URL = (
     "This is no plain http or https URL. Write it with a scheme and a host,"
     " without a user name, spaces or backslashes."
 )
+_NO_CONDITION = "It says that nothing changed, although nothing of it was known."
 
 DOCUMENT_TYPES = frozenset(
     {
@@ -65,11 +67,33 @@ class Fetched:
     Attributes:
         url: Where it came from in the end, after redirects.
         content_type: As declared, with its parameters.
+        etag: For a later ``Condition``, as ``last_modified``; empty where the server sent none.
     """
 
     url: str
     content_type: str
     content: bytes = field(repr=False)
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What an earlier fetch was told: only what differs is wanted (RFC 9110, 13.1)."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The request's fields; none where nothing is known."""
+        fields = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in fields.items() if value and _is_field(value)}
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """It is as it was at the fetch that the condition is from."""
 
 
 class _Broken(Exception):  # noqa: N818 - never leaves this module, where it becomes a value
@@ -98,16 +122,32 @@ def fetch(
     """
     attempt = _Attempt(endpoint, limits or Limits(), tenant=tenant, trace_id=trace_id)
     attempt.purpose = purpose
-    try:
-        return attempt.follow(url)
-    except _Broken as broken:
-        return broken.reply
+    reply = attempt.reply(url)
+    # Without a condition there is no such answer.
+    return Failed(destination(url), _NO_CONDITION) if isinstance(reply, NotModified) else reply
+
+
+def fetch_changed(
+    url: str,
+    condition: Condition,
+    *,
+    endpoint: EgressEndpoint,
+    tenant: str,
+    trace_id: str,
+    purpose: str = "",
+) -> Fetched | NotModified | Refused | Failed:
+    """As ``fetch``, of what may not have changed since the condition was learned."""
+    attempt = _Attempt(endpoint, Limits(), tenant=tenant, trace_id=trace_id)
+    attempt.purpose = purpose
+    attempt.condition = condition.headers
+    return attempt.reply(url)
 
 
 class _Attempt:
     """One fetch with its redirects, against one deadline."""
 
     purpose = ""
+    condition: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, endpoint: EgressEndpoint, limits: Limits, *, tenant: str, trace_id: str
@@ -119,17 +159,24 @@ class _Attempt:
         headers = {**endpoint.headers, TRACE_HEADER: trace_id}
         self._proxy = httpx2.Proxy(endpoint.proxy_url, headers=headers)
 
-    def follow(self, url: str) -> Fetched:
+    def reply(self, url: str) -> Fetched | NotModified | Refused | Failed:
+        """What comes of it, of whatever kind."""
+        try:
+            return self.follow(url)
+        except _Broken as broken:
+            return broken.reply
+
+    def follow(self, url: str) -> Fetched | NotModified:
         """Ask, and ask again where the answer is a redirect."""
         with httpx2.Client(proxy=self._proxy, trust_env=False, follow_redirects=False) as client:
             for _ in range(MOST_REDIRECTS + 1):
                 reply = self._ask(client, url)
-                if isinstance(reply, Fetched):
+                if not isinstance(reply, str):
                     return reply
                 url = reply
         raise self._failed(url, f"It redirects more than {MOST_REDIRECTS} times.")
 
-    def _ask(self, client: httpx2.Client, url: str) -> Fetched | str:
+    def _ask(self, client: httpx2.Client, url: str) -> Fetched | NotModified | str:
         """The answer, or where it redirects to."""
         self._check_url(url)
         remaining = self._ends_at - time.monotonic()
@@ -140,7 +187,11 @@ class _Attempt:
             with client.stream(
                 "GET",
                 url,
-                headers={"Accept-Encoding": "identity", "User-Agent": "Sluice/1"},
+                headers={
+                    "Accept-Encoding": "identity",
+                    "User-Agent": "Sluice/1",
+                    **self.condition,
+                },
                 timeout=min(self._limits.silence_seconds, remaining),
                 extensions={"trace": self._note_connect},
             ) as response:
@@ -158,13 +209,15 @@ class _Attempt:
             message = f"The connection broke: {error or type(error).__name__}."
             raise self._failed(url, message) from error
 
-    def _read(self, response: httpx2.Response, url: str) -> Fetched | str:
+    def _read(self, response: httpx2.Response, url: str) -> Fetched | NotModified | str:
         # The proxy takes the field out of what comes from afar, but cannot look into TLS: there a
         # page could pass its own words for the proxy's.
         if "proxy-status" in response.headers and urlsplit(url).scheme == "http":
             raise self._proxy_answered(url, response.status_code, response.headers, response)
         if response.status_code in _REDIRECTS and "location" in response.headers:
             return _joined(url, response.headers["location"])
+        if response.status_code == 304 and self.condition:
+            return NotModified()
         if response.status_code != 200:
             status = response.status_code
             raise self._failed(url, f"It answered with status {status}.", status)
@@ -175,7 +228,13 @@ class _Attempt:
             )
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise self._failed(url, "It is compressed although that was not asked for.")
-        return Fetched(url, content_type, self._body(response, url))
+        return Fetched(
+            url,
+            content_type,
+            self._body(response, url),
+            etag=response.headers.get("etag", ""),
+            last_modified=response.headers.get("last-modified", ""),
+        )
 
     def _body(self, response: httpx2.Response, url: str) -> bytes:
         body = bytearray()
@@ -256,6 +315,11 @@ def destination(url: str) -> str:
         return _shown(url)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _is_field(value: str) -> bool:
+    """Whether it can be sent as it is: a server chose it."""
+    return value.isascii() and value.isprintable()
 
 
 def _joined(url: str, location: str) -> str:

@@ -59,6 +59,7 @@ class Reply:
     body: bytes
     content_type: str = "text/html; charset=utf-8"
     pieces: Iterable[bytes] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
         if reply.pieces is not None:
             self._send_pieces(reply.pieces)
             return

@@ -11,7 +11,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
-from ragapp.services import evaluate, runs, serving, train
+from ragapp.services import evaluate, runs, serving, training
 from tenants.errors import SluiceError
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ ENGINE_QUEUE = "engine"
 @shared_task(name="ragapp.train_corpus")
 def train_corpus(operation_id: int) -> None:
     """Train a corpus, or what is left of it."""
-    train.train(operation_id)
+    training.train(operation_id)
 
 
 @shared_task(name="ragapp.answer_run")

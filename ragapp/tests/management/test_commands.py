@@ -9,7 +9,7 @@ from django.db import connection
 
 from ragapp.models import Corpus, Run
 from ragapp.services.runs import answer
-from ragapp.services.train import train
+from ragapp.services.training import train
 from ragapp.tests.factories import CorpusFactory, SourceFactory
 from ragapp.tests.outside import html, site
 from tenants.models import Operation, platform_scope

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from ragapp.models import Chunk, Corpus, Document, DocumentState, Posting
 from ragapp.services import corpora, index, search
-from ragapp.services.train import train
+from ragapp.services.training import train
 from ragapp.tests.outside import html, site
 from tenants.domain.states import OperationState
 from tenants.errors import ConflictError, InvalidError
@@ -93,6 +93,11 @@ def documents(corpus) -> dict[str, Document]:
     with tenant_scope(corpus.tenant_id):
         rows = Document.objects.filter(corpus=corpus)
         return {row.url.rpartition("/")[2]: row for row in rows}
+
+
+def ready(corpus) -> set[str]:
+    """The documents that are in use."""
+    return {name for name, row in documents(corpus).items() if row.state == DocumentState.READY}
 
 
 def asked(pages) -> list[str]:
@@ -260,12 +265,13 @@ def test_training_goes_on_after_its_worker_was_killed(corpus, alice, pages, sett
         env={**os.environ, "SLUICE_EGRESS_ADDRESS": settings.EGRESS_ADDRESS},
     )
     assert pages.asked.wait(120)
-    wait_for(lambda: set(documents(corpus)) == {"snat", "vlan"})
+    wait_for(lambda: ready(corpus) == {"snat", "vlan"})
     worker.send_signal(signal.SIGKILL)
     worker.wait(60)
     pages.let_go.set()
     assert reread(operation).state == OperationState.RUNNING
-    assert set(documents(corpus)) == {"snat", "vlan"}
+    assert ready(corpus) == {"snat", "vlan"}
+    assert documents(corpus)["deny"].state == DocumentState.READING
 
     swept = operations.sweep_stale(timezone.now() + timedelta(seconds=90))
     train(operation.pk)
@@ -280,21 +286,23 @@ def test_training_goes_on_after_its_worker_was_killed(corpus, alice, pages, sett
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cancel_from_outside_stops_between_documents(corpus, alice, pages):
+def test_cancel_from_outside_stops_within_seconds(corpus, alice, pages):
     pages.held = "/vlan"
     operation = start(corpus, alice)
     working = threading.Thread(target=_train_and_close, args=(operation.pk,))
     working.start()
     assert pages.asked.wait(120)
-    wait_for(lambda: "snat" in documents(corpus))
+    wait_for(lambda: "snat" in ready(corpus))
 
     with alice.acting() as actor:
         operations.request_cancel(operation, actor=actor)
-    pages.let_go.set()
-    working.join(120)
+    working.join(30)
 
+    # The page is still being waited for.
+    assert not pages.let_go.is_set()
     assert reread(operation).state == OperationState.CANCELLED
-    assert {name for name, row in documents(corpus).items() if row.chunk_count} == {"snat"}
+    assert ready(corpus) == {"snat", "deny"}
+    assert documents(corpus)["vlan"].state == DocumentState.QUEUED
 
 
 def _train_and_close(operation_id: int) -> None:
@@ -308,6 +316,6 @@ _WORKER = """
 import sys
 import django
 django.setup()
-from ragapp.services.train import train
+from ragapp.services.training import train
 train(int(sys.argv[1]))
 """

@@ -1,0 +1,183 @@
+"""One attempt at one training, from the claim to the end."""
+
+from contextlib import closing
+
+from proxyconfig.facade import egress_endpoint
+from ragapp import extract
+from ragapp.models import Corpus, Document, make_partition
+from ragapp.services import corpora, index, serving
+from ragapp.services.training.lease import STEP, Lease
+from ragapp.services.training.listing import Listing
+from ragapp.services.training.queue import Queue
+from ragapp.services.training.reading import Preparer, read_ahead
+from ragapp.services.training.store import Store
+from ragapp.services.training.tally import Tally
+from ragapp.services.training.window import Window
+from ragapp.services.training.work import Outcome, Read, Unchanged, Unreadable, Wanted
+from tenants.errors import SluiceError
+from tenants.models.operation import Operation
+from tenants.models.scoped import tenant_scope
+from tenants.services import operations
+
+# Documents that are noted as unchanged in one statement.
+_NOTED_AT_ONCE = 100
+# Texts that wait for their first to be stored: a bound of memory where all are equal.
+_MOST_TWINS = 64
+
+
+def train(operation_id: int) -> None:
+    """Run the training, or what is left of it; a missing or claimed operation is a normal end."""
+    operation = operations.claim(operation_id)
+    if operation is None:
+        return
+    try:
+        _Training(operation).run()
+    except operations.OperationCancelledError:
+        operations.cancelled(operation)
+    except operations.LeaseLostError:
+        return
+    except SluiceError as error:
+        operations.fail(operation, error.message)
+    except Exception as error:
+        operations.fail(
+            operation,
+            f"A defect stopped the training: {type(error).__name__}. What was read so far is kept."
+            " See the worker's log, then start it again.",
+        )
+        raise
+
+
+class _Training:
+    """What one attempt does, stage by stage."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        self._tally = Tally()
+        self._lease = Lease(operation, self._tally)
+        self._store = Store(self._lease, self._tally)
+        self._unchanged: list[int] = []
+        # Of the window's documents; a second one of the same text waits until the first is stored.
+        self._texts: set[str] = set()
+        self._twins: list[tuple[Wanted, Read]] = []
+
+    def run(self) -> None:
+        """Every document in turn, then the end."""
+        with tenant_scope(self._lease.tenant_id):
+            corpus = Corpus.objects.filter(pk=self._lease.corpus_id).first()
+            make_partition(self._lease.tenant_id)
+            endpoint = egress_endpoint(self._lease.tenant)
+        if corpus is None:
+            operations.fail(self._operation, "The corpus was deleted before its training.")
+            return
+        embedder = serving.embedder()
+        self._window = Window(embedder, self._tally, self._lease.beat)
+        self._find(corpus, embedder.name)
+        preparer = Preparer(endpoint, self._lease.tenant.slug, self._lease.trace_id, embedder)
+        try:
+            # Again, since a document that changed may have set a duplicate of it free.
+            while self._pass(preparer):
+                pass
+        except operations.OperationCancelledError:
+            self._queue.end()
+            raise
+        finally:
+            extract.close()
+        self._end(corpus)
+
+    def _find(self, corpus: Corpus, embedder_name: str) -> None:
+        """Make the rows of all documents, and count what is to do."""
+        is_new = self._forget_other_embedder(corpus, embedder_name)
+        is_of_some = corpora.is_of_some(self._operation) and not is_new
+        self._queue = Queue(self._lease, queued_only=is_of_some)
+        self._queue.begin(is_first_attempt=self._operation.attempts == 1)
+        if not is_of_some:
+            Listing(self._lease, self._tally).run()
+        waiting, finished = self._queue.sizes()
+        self._tally.total, self._tally.finished_before = waiting + finished, finished
+
+    def _forget_other_embedder(self, corpus: Corpus, name: str) -> bool:
+        """Vectors of two models never mix: another model begins with an empty corpus."""
+        is_other = corpus.embedder not in {"", name}
+        with self._lease.writing():
+            if is_other:
+                index.delete_corpus(self._lease.tenant_id, corpus.pk)
+                Document.objects.filter(corpus=corpus).delete()
+                Corpus.objects.filter(pk=corpus.pk).update(
+                    document_count=0, chunk_count=0, lexeme_count=0
+                )
+            Corpus.objects.filter(pk=corpus.pk).update(embedder=name)
+        return is_other
+
+    def _pass(self, preparer: Preparer) -> bool:
+        """Read, embed and store what waits; False when nothing did."""
+        has_worked = False
+        with closing(read_ahead(preparer, self._queue.wanted())) as news:
+            for reading in news:
+                self._lease.beat("read")
+                if reading is None:
+                    self._flush()
+                    continue
+                has_worked = True
+                self._take(*reading)
+                if self._window.is_full or len(self._twins) >= _MOST_TWINS:
+                    self._flush()
+        self._flush()
+        return has_worked
+
+    def _take(self, wanted: Wanted, outcome: Outcome) -> None:
+        match outcome:
+            case Unreadable(error):
+                self._store.unreadable(wanted, error)
+            case Unchanged():
+                self._unchanged.append(wanted.pk)
+                if len(self._unchanged) >= _NOTED_AT_ONCE:
+                    self._note_unchanged()
+            case Read():
+                self._tally.read += 1
+                self._take_text(wanted, outcome)
+
+    def _take_text(self, wanted: Wanted, read: Read) -> None:
+        """Into the window, unless the same text is there or in use already."""
+        if read.text_hash in self._texts:
+            self._twins.append((wanted, read))
+        elif self._store.is_duplicate(wanted, read):
+            self._store.duplicate(wanted, read)
+        else:
+            self._texts.add(read.text_hash)
+            self._window.add(wanted, read, self._store.known_vectors(wanted))
+
+    def _flush(self) -> None:
+        """Embed the window and store its documents, one by one."""
+        self._note_unchanged()
+        for wanted, read, vectors in self._window.embedded():
+            self._lease.beat("index")
+            self._store.read(wanted, read, vectors)
+        for wanted, read in self._twins:
+            self._lease.beat("index")
+            self._store.duplicate(wanted, read)
+        self._texts.clear()
+        self._twins.clear()
+
+    def _note_unchanged(self) -> None:
+        if self._unchanged:
+            self._store.unchanged(self._unchanged)
+            self._unchanged.clear()
+
+    def _end(self, corpus: Corpus) -> None:
+        tally = self._tally
+        if tally.failed and tally.failed == tally.total:
+            operations.fail(
+                self._operation,
+                f"None of the {tally.total} sources could be read. The first: {tally.first_error}",
+            )
+            return
+        with tenant_scope(self._lease.tenant_id):
+            corpora.mark_trained(corpus)
+        operations.progress(
+            self._operation,
+            done=tally.total,
+            total=tally.total,
+            step=STEP,
+            message=tally.message("done"),
+        )
+        operations.finish(self._operation, result=tally.result())

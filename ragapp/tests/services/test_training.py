@@ -1,0 +1,236 @@
+"""What a training touches: uploads, duplicates, changes, and documents deleted under its hands."""
+
+import threading
+
+import pytest
+
+from ragapp.models import Chunk, Corpus, Document, DocumentState, Source, Upload
+from ragapp.services import corpora, search
+from ragapp.services.training import train
+from ragapp.tests.factories import UploadFactory
+from ragapp.tests.outside import html, site
+from ragapp.tests.services.test_train import (
+    PAGES,
+    Site,
+    _train_and_close,
+    asked,
+    documents,
+    ready,
+    reread,
+    start,
+    trained,
+    wait_for,
+)
+from tenants.domain.states import OperationState
+from tenants.errors import InvalidError
+from tenants.models import Operation, tenant_scope
+from tests.wire.server import Reply
+
+pytestmark = [pytest.mark.model, pytest.mark.usefixtures("embedder")]
+
+
+@pytest.fixture
+def pages(egress):
+    answer = Site()
+    with site(answer) as far:
+        answer.server = far
+        yield answer
+        answer.let_go.set()
+
+
+@pytest.fixture
+def corpus(alice, egress, pages) -> Corpus:
+    egress.allow(alice.tenant)
+    urls = [pages.server.url + path for path in pages.pages]
+    with alice.acting() as actor:
+        return corpora.save_corpus(alice.tenant, name="handbook", urls=urls, actor=actor)
+
+
+def delete(document, person) -> None:
+    with person.acting() as actor:
+        corpora.delete_document(document, actor=actor)
+
+
+def chunks_of(corpus) -> list[int]:
+    """The document of each chunk."""
+    with tenant_scope(corpus.tenant_id):
+        return list(Chunk.objects.values_list("document_id", flat=True))
+
+
+def assert_counted(corpus) -> None:
+    """The corpus's counters are the sums that they stand for."""
+    with tenant_scope(corpus.tenant_id):
+        corpus.refresh_from_db()
+        chunks = Chunk.objects.filter(corpus_id=corpus.pk)
+        lexemes = sum(chunks.values_list("lexeme_count", flat=True))
+        assert corpus.document_count == Document.objects.filter(corpus=corpus).count()
+        assert (corpus.chunk_count, corpus.lexeme_count) == (chunks.count(), lexemes)
+
+
+@pytest.fixture
+def twins(corpus, pages) -> Corpus:
+    """The corpus, trained never, whose page ``/vlan`` says the same as ``/snat``."""
+    pages.pages["/vlan"] = html(*PAGES["/snat"])
+    return corpus
+
+
+@pytest.mark.django_db
+def test_an_upload_is_read_like_a_page_and_only_again_when_it_changed(alice, egress):
+    with alice.acting() as actor:
+        corpus = corpora.save_corpus(alice.tenant, name="files", urls=[], actor=actor)
+    upload = UploadFactory(corpus=corpus, name="what? #1.txt")
+
+    first = trained(corpus, alice)
+    second = trained(corpus, alice)
+
+    assert (first.state, first.result["documents"]) == (OperationState.SUCCEEDED, 1)
+    assert (second.result["documents"], second.result["unchanged"]) == (0, 1)
+    (document,) = documents(corpus).values()
+    assert (document.url, document.title) == (upload.url, "what? #1.txt")
+    assert search.search(corpus.tenant_id, [corpus.pk], "SNAT pool", k=1)
+
+
+@pytest.mark.django_db
+def test_an_uploads_document_takes_the_file_with_it(alice, egress):
+    with alice.acting() as actor:
+        corpus = corpora.save_corpus(alice.tenant, name="files", urls=[], actor=actor)
+    UploadFactory(corpus=corpus)
+    trained(corpus, alice)
+    (document,) = documents(corpus).values()
+
+    delete(document, alice)
+
+    assert chunks_of(corpus) == []
+    assert_counted(corpus)
+    with tenant_scope(corpus.tenant_id):
+        assert not Upload.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_same_text_is_indexed_once(twins, alice):
+    result = trained(twins, alice).result
+
+    assert (result["documents"], result["duplicates"], result["chunks"]) == (2, 1, 2)
+    found = documents(twins)
+    assert {found[name].state for name in ("snat", "vlan")} == {
+        DocumentState.READY,
+        DocumentState.DUPLICATE,
+    }
+    assert len(chunks_of(twins)) == 2
+    assert_counted(twins)
+    again = trained(twins, alice).result
+    assert (again["documents"], again["duplicates"], again["unchanged"]) == (0, 0, 3)
+
+
+def of_state(corpus, state) -> Document:
+    return next(row for row in documents(corpus).values() if row.state == state)
+
+
+@pytest.mark.django_db
+def test_a_duplicate_takes_the_place_of_the_first_that_is_deleted(twins, alice):
+    trained(twins, alice)
+    duplicate = of_state(twins, DocumentState.DUPLICATE)
+    first = next(
+        row
+        for row in documents(twins).values()
+        if row.text_hash == duplicate.text_hash and row.pk != duplicate.pk
+    )
+
+    delete(first, alice)
+
+    with tenant_scope(twins.tenant_id):
+        operation = Operation.objects.get(ended_at__isnull=True)
+    train(operation.pk)
+    assert reread(operation).result["documents"] == 1
+    assert ready(twins) == set(documents(twins))
+    assert duplicate.pk in chunks_of(twins)
+    assert first.pk not in chunks_of(twins)
+    assert_counted(twins)
+
+
+@pytest.mark.django_db
+def test_a_duplicate_takes_the_place_of_the_first_that_changes(twins, alice, pages):
+    trained(twins, alice)
+    duplicate = of_state(twins, DocumentState.DUPLICATE).url.rpartition("/")[2]
+    first = {"snat": "vlan", "vlan": "snat"}[duplicate]
+    pages.pages[f"/{first}"] = html("Other", "Something else altogether about routed networks.")
+
+    result = trained(twins, alice).result
+
+    assert (result["documents"], result["unchanged"]) == (2, 2)
+    assert ready(twins) == {"snat", "vlan", "deny"}
+    assert len(set(chunks_of(twins))) == 3
+    assert_counted(twins)
+
+
+@pytest.mark.django_db
+def test_what_the_server_says_is_unchanged_is_not_sent_again(corpus, alice, pages):
+    def reply(request):
+        if request.headers.get("if-none-match") == '"one"':
+            return Reply(304, b"", "text/html", headers={"ETag": '"one"'})
+        return Reply(200, page.body, page.content_type, headers={"ETag": '"one"'})
+
+    page = pages.pages["/snat"]
+    with site(reply, "127.30.9.2:0") as far:
+        with alice.acting() as actor:
+            corpora.save_corpus(
+                alice.tenant, name="handbook", urls=[far.url], actor=actor, corpus=corpus
+            )
+        trained(corpus, alice)
+        result = trained(corpus, alice).result
+
+        assert [seen.headers.get("if-none-match") for seen in far.seen()] == [None, '"one"']
+    assert (result["documents"], result["unchanged"]) == (0, 1)
+
+
+@pytest.mark.django_db
+def test_one_document_is_read_again_and_no_other_asked_for(corpus, alice, pages):
+    pages.pages["/vlan"] = Reply(404, b"", "text/html")
+    trained(corpus, alice)
+    failed = of_state(corpus, DocumentState.FAILED)
+    pages.pages["/vlan"] = html(*PAGES["/vlan"])
+    before = len(asked(pages))
+
+    with alice.acting() as actor:
+        operation = corpora.start_training(corpus, actor=actor, documents=[failed.pk])
+    assert documents(corpus)["vlan"].state == DocumentState.QUEUED
+    train(operation.pk)
+
+    ended = reread(operation)
+    assert (ended.state, ended.done, ended.total) == (OperationState.SUCCEEDED, 1, 1)
+    assert asked(pages)[before:] == ["/vlan"]
+    assert ready(corpus) == {"snat", "vlan", "deny"}
+
+
+@pytest.mark.django_db
+def test_documents_of_another_corpus_are_not_read_again(corpus, alice):
+    trained(corpus, alice)
+    with alice.acting() as actor:
+        other = corpora.save_corpus(alice.tenant, name="other", urls=[], actor=actor)
+        with pytest.raises(InvalidError):
+            corpora.start_training(
+                other, actor=actor, documents=[row.pk for row in documents(corpus).values()]
+            )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_document_that_is_deleted_while_it_is_read_stays_deleted(corpus, alice, pages):
+    pages.held = "/vlan"
+    operation = start(corpus, alice)
+    working = threading.Thread(target=_train_and_close, args=(operation.pk,))
+    working.start()
+    assert pages.asked.wait(120)
+    wait_for(lambda: ready(corpus) == {"snat", "deny"})
+    assert documents(corpus)["vlan"].state == DocumentState.READING
+
+    delete(documents(corpus)["vlan"], alice)
+    delete(documents(corpus)["snat"], alice)
+    pages.let_go.set()
+    working.join(120)
+
+    assert reread(operation).state == OperationState.SUCCEEDED
+    assert set(documents(corpus)) == {"deny"}
+    assert set(chunks_of(corpus)) == {documents(corpus)["deny"].pk}
+    assert_counted(corpus)
+    with tenant_scope(corpus.tenant_id):
+        assert Source.objects.count() == 1
