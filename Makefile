@@ -2,7 +2,7 @@
 #
 #   make up PORT=8001        on that port, or not at all
 #   make test FULL=1         with the tests that take minutes; ARGS="-k name" goes to pytest
-#   make bench NAME=x        [DATA=folder] [FULL=1]
+#   make bench NAME=x        [DATA=folder] [FULL=1] [RANDOM_WEIGHTS=1]
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -56,9 +56,9 @@ check: ## Format, lint, types, import contracts, migrations, templates, docs
 	$(BIN)/djlint --lint --quiet $(wildcard */templates)
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
-bench: ## Run benchmarks/NAME.py [DATA=folder] [FULL=1]
+bench: ## Run benchmarks/NAME.py [DATA=folder] [FULL=1] [RANDOM_WEIGHTS=1]
 	$(install) run dev
-	@exec $(BIN)/python -m benchmarks $(NAME) $(if $(DATA),--data $(DATA)) $(if $(FULL),--full)
+	@exec $(BIN)/python -m benchmarks $(NAME) $(if $(DATA),--data $(DATA)) $(if $(FULL),--full) $(if $(RANDOM_WEIGHTS),--random-weights)
 
 fix: ## Format, and mend what the linter can mend
 	$(install) run dev

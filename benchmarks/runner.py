@@ -71,10 +71,12 @@ class Context:
     Attributes:
         data: Folder in a layout of ``datasets.py``; None where the user named none.
         full: Measure long and exactly; without it the run takes at most 20 minutes on two cores.
+        random_weights: Measure a model's speed on a shape with random weights: no file is needed.
     """
 
     data: Path | None = None
     full: bool = False
+    random_weights: bool = False
 
     def need_data(self) -> Path:
         """The folder that ``DATA`` names.

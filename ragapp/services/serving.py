@@ -13,7 +13,7 @@ from django.conf import settings
 
 from ragapp.domain.engine import Embedder, Engine
 from ragapp.engines.embedder import SentenceEmbedder
-from ragapp.engines.local import LocalEngine
+from ragapp.engines.local import load, start
 from ragapp.models.chunk import DIMENSIONS
 from tenants.errors import PermanentError
 
@@ -35,7 +35,7 @@ def engine() -> Engine:
     source = settings.GENERATOR
     with _engine_lock:
         if source not in _engine_by_source:
-            _engine_by_source[source] = LocalEngine.from_source(source)
+            _engine_by_source[source] = start(load(source))
         return _engine_by_source[source]
 
 

@@ -6,34 +6,20 @@ So a long prompt never stops another reader's stream for long.
 
 import queue
 import threading
-import time
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ragapp.domain.engine import Finish
-from ragapp.engines.local.chat import Chat, StopText, TextStream
+from ragapp.engines.local.chat import Chat
 from ragapp.engines.local.sequence import CachedSequence, common_prefix
+from ragapp.engines.local.session import Outcome
+from ragapp.engines.local.writing import Stop, TokenChoices, Writing
 
 if TYPE_CHECKING:
     import torch
-
-# A model that writes this many tokens for the second time goes round in circles.
-REPEATED_TOKENS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a finished job tells its session; which fields say something depends on the job."""
-
-    forwarded_tokens: int
-    margins: tuple[float, ...] = ()
-    answer_tokens: int = 0
-    finish: Finish = "stop"
-    logprob_sum: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,33 +136,6 @@ def _fitting(tails: Sequence[Sequence[int]], budget: int) -> list[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """When an answer ends: ``deadline`` in ``time.monotonic`` seconds, ``text`` at that string."""
-
-    max_new_tokens: int
-    end_tokens: frozenset[int]
-    deadline: float | None
-    cancel: threading.Event | None
-    text: str = ""
-
-
-class TokenChoices:
-    """The texts that an answer is bound to, as tokens; none leaves it free."""
-
-    def __init__(self, choices: Sequence[Sequence[int]]) -> None:
-        self._choices = [list(choice) for choice in choices if choice]
-
-    def after(self, written: Sequence[int], end_tokens: Iterable[int]) -> list[int]:
-        """Tokens that may follow ``written``; an end token where a choice is complete."""
-        size = len(written)
-        fitting = [choice for choice in self._choices if choice[:size] == list(written)]
-        following = {choice[size] for choice in fitting if len(choice) > size}
-        if any(len(choice) == size for choice in fitting):
-            following.update(end_tokens)
-        return sorted(following)
-
-
-@dataclass(frozen=True, slots=True)
 class Next:
     """The likeliest token after what is written; ``logits`` is (vocabulary,), float32."""
 
@@ -194,18 +153,13 @@ class GenerateJob(Job):
         target: Sequence[int],
         chat: Chat,
         stop: Stop,
-        choices: "TokenChoices",
+        choices: TokenChoices,
     ) -> None:
         super().__init__(sequence)
         self._choices = choices
         self._target = target
-        self._stream = TextStream(chat)
-        self._stop_text = StopText(stop.text)
-        self._stop = stop
+        self._writing = Writing(chat, stop, self.events.put)
         self._unread: int | None = None
-        self._written: list[int] = []
-        self._circles = Circles()
-        self._logprob_sum = 0.0
 
     @property
     def is_writing(self) -> bool:
@@ -213,7 +167,7 @@ class GenerateJob(Job):
         return self._unread is not None
 
     def _work(self, budget: int) -> None:
-        interrupted = self._interruption()
+        interrupted = self._writing.interruption()
         if interrupted is not None:
             self._finish(interrupted)
             return
@@ -223,7 +177,7 @@ class GenerateJob(Job):
 
     def take(self) -> int | None:
         """The token that is to be read now; None when the answer was ended from outside."""
-        interrupted = self._interruption()
+        interrupted = self._writing.interruption()
         if interrupted is not None:
             self._finish(interrupted)
             return None
@@ -232,71 +186,24 @@ class GenerateJob(Job):
 
     def follow(self, upcoming: Next) -> None:
         """Everything was read, and this comes next: write it."""
-        token, logprob = self._likeliest(upcoming)
-        finish = self._write(token, logprob)
+        token, logprob = upcoming.token, upcoming.logprob
+        allowed = self._choices.after(self._writing.tokens, self._writing.stop.end_tokens)
+        if allowed:
+            token, logprob = likeliest(upcoming.logits, allowed)
+        finish = self._writing.push(token, logprob)
         self._unread = token
         if finish is not None:
             self._finish(finish)
 
-    def _write(self, token: int, logprob: float) -> Finish | None:
-        """Take ``token`` into the answer; why the answer ends with it, if it does."""
-        if token in self._stop.end_tokens:
-            return "stop"
-        self._written.append(token)
-        self._logprob_sum += logprob
-        self._show(self._stop_text.push(self._stream.push(token)))
-        if self._stop_text.is_reached:
-            return "stop"
-        if len(self._written) >= self._stop.max_new_tokens:
-            return "length"
-        return "repeat" if self._circles.close_with(token) else None
-
-    def _likeliest(self, upcoming: Next) -> tuple[int, float]:
-        allowed = self._choices.after(self._written, self._stop.end_tokens)
-        if allowed:
-            return likeliest(upcoming.logits, allowed)
-        return upcoming.token, upcoming.logprob
-
-    def _interruption(self) -> Finish | None:
-        if self._stop.cancel is not None and self._stop.cancel.is_set():
-            return "cancelled"
-        if self._stop.deadline is not None and time.monotonic() > self._stop.deadline:
-            return "timeout"
-        return None
-
-    def _show(self, piece: str) -> None:
-        if piece:
-            self.events.put(piece)
-
     def _finish(self, finish: Finish) -> None:
-        if not self._stop_text.is_reached:
-            self._show(self._stop_text.push(self._stream.flush()))
-            self._show(self._stop_text.flush())
+        self._writing.flush()
         outcome = Outcome(
             self.forwarded,
-            answer_tokens=len(self._written),
+            answer_tokens=len(self._writing.tokens),
             finish=finish,
-            logprob_sum=self._logprob_sum,
+            logprob_sum=self._writing.logprob_sum,
         )
         self._end(outcome)
-
-
-class Circles:
-    """Notices when the last ``length`` tokens were written before, not overlapping themselves."""
-
-    def __init__(self, length: int = REPEATED_TOKENS) -> None:
-        self._length = length
-        self._recent: deque[int] = deque(maxlen=2 * length)
-        self._seen: set[tuple[int, ...]] = set()
-
-    def close_with(self, token: int) -> bool:
-        """Whether ``token``, which comes next, closes a circle."""
-        self._recent.append(token)
-        if len(self._recent) < 2 * self._length:
-            return False
-        recent = tuple(self._recent)
-        self._seen.add(recent[: self._length])
-        return recent[self._length :] in self._seen
 
 
 def margin(logits: "torch.Tensor", *, yes: Sequence[int], no: Sequence[int]) -> float:

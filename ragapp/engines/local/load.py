@@ -19,6 +19,25 @@ class Loaded:
     tokenizer: "PreTrainedTokenizerBase"
     device: str
 
+    @property
+    def context_tokens(self) -> int:
+        """Positions that the model was trained for."""
+        return int(self.model.config.max_position_embeddings)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model has."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Every token with which this model ends its turn."""
+        configured = getattr(self.model.generation_config, "eos_token_id", None)
+        listed = configured if isinstance(configured, list) else [configured]
+        return frozenset(
+            token for token in (*listed, self.tokenizer.eos_token_id) if isinstance(token, int)
+        )
+
 
 def load(source: str, *, revision: str = "main", dtype: str = "bfloat16") -> Loaded:
     """Load ``source`` onto the GPU where there is one, else the CPU.
@@ -35,7 +54,6 @@ def load(source: str, *, revision: str = "main", dtype: str = "bfloat16") -> Loa
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - slow import
 
     is_folder = Path(source).is_dir()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": is_folder}
     if not is_folder:
         where["revision"] = revision
@@ -55,6 +73,14 @@ def load(source: str, *, revision: str = "main", dtype: str = "bfloat16") -> Loa
             f"The model {source} has no chat template; use an instruction-tuned model.",
             code="model-unusable",
         )
+    return placed(Path(source).name if is_folder else source, model, tokenizer)
+
+
+def placed(name: str, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> Loaded:
+    """The model on the GPU where there is one, else on the CPU."""
+    import torch  # noqa: PLC0415 - slow import
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     # Called on the base class: the subclass wraps `to` in a way that loses its type.
     torch.nn.Module.to(model, device)
-    return Loaded(Path(source).name if is_folder else source, model, tokenizer, device)
+    return Loaded(name, model, tokenizer, device)

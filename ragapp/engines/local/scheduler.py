@@ -64,20 +64,14 @@ class Admission:
         with self._lock:
             is_free = self._active.total() < self._max_active
             if not is_free and len(self._waiting) >= self._max_waiting:
-                raise TransientError(
-                    f"The model is busy: {len(self._waiting)} questions wait already. Try again.",
-                    code="engine-busy",
-                    retry_after_seconds=5.0,
+                raise engine_busy(
+                    f"The model is busy: {len(self._waiting)} questions wait already."
                 )
             self._waiting.append(place)
             self._grant()
         if place.granted.wait(timeout_seconds) or not self._withdraw(place):
             return place
-        raise TransientError(
-            f"The model was busy for {timeout_seconds:.0f} seconds. Try again.",
-            code="engine-busy",
-            retry_after_seconds=5.0,
-        )
+        raise engine_busy(f"The model was busy for {timeout_seconds:.0f} seconds.")
 
     def leave(self, place: Place) -> None:
         """Give the place to whoever is next."""
@@ -210,6 +204,11 @@ class Scheduler:
 
 def _row(steps: Steps, row: int) -> Next:
     return Next(steps.tokens[row], steps.logprobs[row], steps.logits[row])
+
+
+def engine_busy(why: str) -> TransientError:
+    """The error for whoever comes while too many wait."""
+    return TransientError(f"{why} Try again.", code="engine-busy", retry_after_seconds=5.0)
 
 
 def engine_gone() -> TransientError:

@@ -14,10 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ragapp.domain.engine import Message, continued
 from ragapp.engines.local import LocalEngine
 from ragapp.engines.local.chat import Chat, StopText, TextStream
-from ragapp.engines.local.jobs import Circles, margin
+from ragapp.engines.local.jobs import margin
 from ragapp.engines.local.scheduler import Admission
 from ragapp.engines.local.sequence import Apart, common_prefix
 from ragapp.engines.local.slots import Slots
+from ragapp.engines.local.writing import Circles
 from ragapp.tests.engines.contract import CHAT, EngineContract
 from tenants.errors import PermanentError, TransientError
 

@@ -1,0 +1,171 @@
+"""A session of a model in this process: the chat, its accounting, and what is asked of the model.
+
+The engines differ in how they read and write tokens; what is read and written is the same.
+"""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ragapp.domain.engine import Finish, Generation, Message, Usage, continued
+from ragapp.engines.local.chat import Chat
+from ragapp.engines.local.load import Loaded
+from ragapp.engines.local.writing import Stop, TokenChoices
+from tenants.errors import InvalidError, PermanentError, SluiceError
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a piece of work cost and gave; which fields say something depends on the work."""
+
+    forwarded_tokens: int
+    margins: tuple[float, ...] = ()
+    answer_tokens: int = 0
+    finish: Finish = "stop"
+    logprob_sum: float | None = 0.0
+
+
+class ChatSession(ABC):
+    """A prompt that was read; see the ``Session`` port."""
+
+    def __init__(
+        self,
+        messages: Sequence[Message],
+        chat: Chat,
+        *,
+        end_tokens: frozenset[int],
+        context_tokens: int,
+        queue_seconds: float,
+    ) -> None:
+        self._messages = tuple(messages)
+        self._chat = chat
+        self._end_tokens = end_tokens
+        self._context_tokens = context_tokens
+        self._answered: tuple[Message, ...] | None = None
+        self._usage = Usage(queue_seconds=queue_seconds)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and seconds so far."""
+        return self._usage
+
+    def read(self, prefix: Sequence[int]) -> None:
+        """Read the prompt; the engine calls this once."""
+        begin = time.perf_counter()
+        outcome = self._read(prefix)
+        self._usage = replace(
+            self._usage,
+            prompt_tokens=outcome.forwarded_tokens,
+            prompt_seconds=time.perf_counter() - begin,
+        )
+
+    def grade(self, questions: Sequence[str]) -> tuple[float, ...]:
+        """Log-odds of yes over no for each question."""
+        if not questions:
+            return ()
+        begin = time.perf_counter()
+        outcome = self._grade([self._chat.prompt(self._asked(question)) for question in questions])
+        usage = self._usage
+        self._usage = replace(
+            usage,
+            grade_tokens=usage.grade_tokens + outcome.forwarded_tokens,
+            grade_seconds=usage.grade_seconds + time.perf_counter() - begin,
+        )
+        return outcome.margins
+
+    def generate(
+        self,
+        instruction: str,
+        *,
+        max_new_tokens: int,
+        stop_at: str = "",
+        choices: Sequence[str] = (),
+        timeout_seconds: float | None = None,
+        on_text: Callable[[str], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Generation:
+        """Answer after ``instruction``; see the port."""
+        begin = time.perf_counter()
+        asked = continued(self._messages, instruction)
+        target = self._chat.prompt(asked)
+        room = max(self._context_tokens - len(target), 1)
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        stop = Stop(min(max_new_tokens, room), self._end_tokens, deadline, cancel, stop_at)
+        bound = TokenChoices([self._chat.encode(choice) for choice in choices])
+        pieces: list[str] = []
+
+        def collect(piece: str) -> None:
+            pieces.append(piece)
+            if on_text is not None:
+                on_text(piece)
+
+        outcome = self._write(target, stop, bound, collect)
+        text = "".join(pieces)
+        self._answered = (*asked, Message("assistant", text))
+        usage = self._usage
+        self._usage = replace(
+            usage,
+            answer_tokens=usage.answer_tokens + outcome.forwarded_tokens,
+            answer_seconds=usage.answer_seconds + time.perf_counter() - begin,
+        )
+        written, total = outcome.answer_tokens, outcome.logprob_sum
+        mean = total / written if written and total is not None else None
+        return Generation(text, written, outcome.finish, mean)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what the session holds. Closing twice is fine."""
+
+    @abstractmethod
+    def _read(self, prefix: Sequence[int]) -> Outcome:
+        """Read these tokens and keep them."""
+
+    @abstractmethod
+    def _grade(self, targets: Sequence[Sequence[int]]) -> Outcome:
+        """Log-odds of yes over no after each of these chats."""
+
+    @abstractmethod
+    def _write(
+        self,
+        target: Sequence[int],
+        stop: Stop,
+        choices: TokenChoices,
+        on_text: Callable[[str], None],
+    ) -> Outcome:
+        """Read these tokens and write what follows."""
+
+    def _asked(self, question: str) -> tuple[Message, ...]:
+        """The whole chat that ends with the closed ``question``."""
+        if self._answered is None:
+            return continued(self._messages, question)
+        return (*self._answered, Message("user", question))
+
+
+def fitting_prefix(chat: Chat, messages: Sequence[Message], loaded: Loaded) -> list[int]:
+    """Tokens of a prompt that stays open.
+
+    Raises:
+        InvalidError: They do not fit the model's context.
+    """
+    prefix = chat.prefix(messages)
+    if len(prefix) < loaded.context_tokens:
+        return prefix
+    raise InvalidError(
+        f"The prompt has {len(prefix)} tokens, but {loaded.name} reads "
+        f"{loaded.context_tokens}. Hand over fewer or shorter passages.",
+        code="prompt-too-long",
+    )
+
+
+def session_closed() -> PermanentError:
+    """The error for whoever uses a session that was closed."""
+    return PermanentError("The session is closed.", code="session-closed")
+
+
+def as_ours(error: Exception, name: str) -> SluiceError:
+    """The library's error as one of ours."""
+    if isinstance(error, SluiceError):
+        return error
+    return PermanentError(f"The model {name} failed: {error}", code="engine-failed")
