@@ -186,6 +186,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         **{words.__name__: [word.value for word in words] for words in states.SHOWN},
+        "ModelKind": "ragapp.models.language_model.ModelKind",
         "OperationKind": "tenants.models.operation.OperationKind",
         "SegmentKind": "tenants.models.segment.SegmentKind",
     },
@@ -238,6 +239,12 @@ ACCESS_LOG_SOCKET = env.text("SLUICE_ACCESS_LOG_SOCKET", str(RUN_DIR / "access-l
 
 # Models: folders on disk, or hub ids where a hub can be reached.
 GENERATOR = env.text("SLUICE_GENERATOR", str(VAR_DIR / "models" / "smollm2-135m-instruct"))
+# Whether a hub may be asked for models that are named by id; else only files on disk are read.
+MODEL_HUB = env.flag("SLUICE_MODEL_HUB")
+# Generators in memory at once.
+RESIDENT_MODELS = int(env.text("SLUICE_RESIDENT_MODELS", "2"))
+# What model servers take as bearer token; never shown.
+MODEL_SERVER_KEY = env.text("SLUICE_MODEL_SERVER_KEY", "")
 EMBEDDER = env.text("SLUICE_EMBEDDER", "")
 SEARCH_URL = env.text("SLUICE_SEARCH_URL", "http://127.30.0.10:8081")
 

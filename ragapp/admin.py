@@ -6,8 +6,18 @@ portal lists its passages.
 
 from django.contrib import admin
 
-from ragapp.models import Corpus, Document, Evaluation, Feedback, QuestionSet, Run, Source, Upload
-from tenants.admin import ReadOnlyAdmin
+from ragapp.models import (
+    Corpus,
+    Document,
+    Evaluation,
+    Feedback,
+    LanguageModel,
+    QuestionSet,
+    Run,
+    Source,
+    Upload,
+)
+from tenants.admin import PlatformAdmin, ReadOnlyAdmin
 
 
 @admin.register(Corpus)
@@ -84,3 +94,12 @@ class FeedbackAdmin(ReadOnlyAdmin[Feedback]):
     list_display = ["id", "tenant", "run", "user", "thumb", "reason", "review", "created_at"]
     list_filter = ["thumb", "review"]
     list_select_related = ["tenant", "run", "user"]
+
+
+@admin.register(LanguageModel)
+class LanguageModelAdmin(PlatformAdmin[LanguageModel]):
+    """The models that questions may be answered with."""
+
+    list_display = ["name", "kind", "location", "dtype", "is_allowed", "created_at"]
+    list_filter = ["kind", "is_allowed"]
+    search_fields = ["name", "location"]

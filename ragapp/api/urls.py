@@ -5,6 +5,7 @@ from typing import Any
 from django.urls import path
 
 from ragapp.api.corpora import ChunkViewSet, CorpusViewSet, DocumentViewSet
+from ragapp.api.language_models import LanguageModelViewSet
 from ragapp.api.questions import JudgedQuestionViewSet, QuestionSetViewSet
 from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
@@ -17,6 +18,10 @@ _ROW: dict[str, Any] = {"get": "retrieve", "delete": "destroy"}
 _TENANT = "tenants/<str:tenant>"
 
 urlpatterns = [
+    path("models", LanguageModelViewSet.as_view({"get": "list"}), name="model-list"),
+    path(
+        "models/<path:name>", LanguageModelViewSet.as_view({"put": "update"}), name="model-detail"
+    ),
     path(f"{_TENANT}/corpora", CorpusViewSet.as_view(_COLLECTION), name="corpus-list"),
     path(
         f"{_TENANT}/corpora/<str:name>",

@@ -23,6 +23,7 @@ from ragapp.models.evaluation import (
     Review,
     Thumb,
 )
+from ragapp.models.language_model import Dtype, LanguageModel, ModelKind
 from ragapp.models.run import Channel, Run
 
 __all__ = [
@@ -32,10 +33,13 @@ __all__ = [
     "Corpus",
     "Document",
     "DocumentState",
+    "Dtype",
     "Evaluation",
     "EvaluationAnswer",
     "Feedback",
     "JudgedQuestion",
+    "LanguageModel",
+    "ModelKind",
     "Origin",
     "Posting",
     "Purpose",

@@ -226,7 +226,7 @@ def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
     tools = _tools(run)
     world = World(
         tools=tools,
-        engine=serving.engine(),
+        engine=serving.engine(run.corpus.answering.model if run.corpus else ""),
         listener=recorder,
         clock=time.monotonic,
         cancel=cancel,

