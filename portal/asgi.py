@@ -6,6 +6,7 @@ only the cluster proxy can open: there alone the proxy's word on tenant, rule an
 
 import json
 import os
+import re
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,8 @@ _django = get_asgi_application()
 _PROXY_HEADERS = frozenset({b"x-sluice-tenant", b"x-sluice-rule", b"x-sluice-trace"})
 # Django puts a body on disk before any view can ask who sends it, and has no bound of its own.
 MOST_BODY_BYTES = 8 * 1024 * 1024
+# Where files are handed over: a form of the corpus's page, and the REST API.
+_UPLOADS = re.compile(r"/(?:t|api/v1/tenants)/[\w-]+/corpora/[\w-]+/uploads/?")
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -41,22 +44,27 @@ async def ingress(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def _bounded(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Hand on to Django; a body beyond the bound is cut off, and answered with 413."""
-    size = 0
+    size, most = 0, _most_bytes(scope)
 
     async def counted() -> dict[str, Any]:
         nonlocal size
         message: dict[str, Any] = await receive()
         size += len(message.get("body", b""))
         # Django is still reading and has answered nothing; of a client that left it asks no more.
-        return {"type": "http.disconnect"} if size > MOST_BODY_BYTES else message
+        return {"type": "http.disconnect"} if size > most else message
 
     await _django(scope, counted, send)
-    if size > MOST_BODY_BYTES:
-        await _refuse(send)
+    if size > most:
+        await _refuse(send, most)
 
 
-async def _refuse(send: Any) -> None:
-    detail = f"A request has at most {MOST_BODY_BYTES} bytes. Send less at a time."
+def _most_bytes(scope: dict[str, Any]) -> int:
+    is_upload = _UPLOADS.fullmatch(str(scope.get("path", ""))) is not None
+    return settings.UPLOAD_REQUEST_BYTES if is_upload else MOST_BODY_BYTES
+
+
+async def _refuse(send: Any, most: int) -> None:
+    detail = f"A request has at most {most} bytes. Send less at a time."
     title = "request-too-large"
     body = {"type": f"/docs/errors#{title}", "title": title, "status": 413, "detail": detail}
     headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]

@@ -65,6 +65,7 @@ class World:
     key: str
     operation: Operation
     plan_id: int
+    upload_id: int
     document: Document
     chunk_id: int
     run: Run
@@ -90,7 +91,7 @@ def world(tenant: Tenant, user: User) -> World:
     ConnectionFactory(tenant=tenant)
     corpus = CorpusFactory(tenant=tenant, name="docs")
     SourceFactory(corpus=corpus)
-    UploadFactory(corpus=corpus)
+    upload = UploadFactory(corpus=corpus)
     document = indexed(corpus, ["A SNAT pool is a set of addresses."])
     CalibrationFactory(corpus=corpus)
     AuditEntryFactory(tenant=tenant)
@@ -111,6 +112,7 @@ def world(tenant: Tenant, user: User) -> World:
         key=key,
         operation=OperationFactory(tenant=tenant),
         plan_id=PlanFactory(tenant=tenant).pk,
+        upload_id=upload.pk,
         document=document,
         chunk_id=_chunk_id(document),
         run=run,

@@ -70,6 +70,8 @@ LOOK_BY_WORD: Mapping[str, Look] = {
     "NotFound": Look("warn", "search"),
     "Blocked": Look("danger", "deny"),
     "Ready": _OK,
+    "Reading": _MOVING,
+    "Duplicate": Look("idle", "layers"),
     "Cited": _OK,
     "Supported": Look("info", "check"),
     "Unsupported": Look("warn", "alert"),

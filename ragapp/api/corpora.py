@@ -1,5 +1,8 @@
 """Corpora, their training, their documents and the passages that answers cite."""
 
+from dataclasses import fields
+from typing import Any
+
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
@@ -15,8 +18,10 @@ from ragapp.api.serializers import (
     DocumentRightsSerializer,
     DocumentSerializer,
 )
+from ragapp.domain.answering import Answering
 from ragapp.domain.reader import reader_of
-from ragapp.models import Chunk, Corpus, Document, DocumentState
+from ragapp.domain.source_lines import Wanted
+from ragapp.models import Chunk, Corpus, Document, DocumentState, Schedule
 from ragapp.models.rights import readable
 from ragapp.services import corpora, rights
 from tenants.api import filters
@@ -35,7 +40,8 @@ class CorpusViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Corpus]):
 
     def rows(self) -> QuerySet[Corpus]:
         """The tenant's corpora."""
-        return Corpus.objects.select_related("tenant")
+        corpora = Corpus.objects.select_related("tenant")
+        return corpora.prefetch_related("sources") if self.action == "retrieve" else corpora
 
     @extend_schema(responses={200: CorpusDetailSerializer})
     def retrieve(self, request: Request, tenant: str, name: str) -> Response:
@@ -45,20 +51,15 @@ class CorpusViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Corpus]):
     @extend_schema(request=CorpusWriteSerializer, responses={201: CorpusDetailSerializer})
     def create(self, request: Request, tenant: str) -> Response:
         """Make a corpus; train it to have its sources read."""
-        values = self.read_body(CorpusWriteSerializer)
-        corpus = corpora.save_corpus(self.tenant, **values, actor=self.actor)
+        corpus = self._save(None)
         location = reverse("ragapp-api:corpus-detail", args=[tenant, corpus.name])
         body = CorpusDetailSerializer(corpus).data
         return Response(body, status=201, headers={"Location": location})
 
     @extend_schema(request=CorpusWriteSerializer, responses={200: CorpusDetailSerializer})
     def update(self, request: Request, tenant: str, name: str) -> Response:
-        """Replace a corpus's settings and its list of sources."""
-        values = self.read_body(CorpusWriteSerializer)
-        corpus = corpora.save_corpus(
-            self.tenant, **values, actor=self.actor, corpus=self.get_object()
-        )
-        return Response(CorpusDetailSerializer(corpus).data)
+        """Replace a corpus's sources; its settings stay as they are where they are left out."""
+        return Response(CorpusDetailSerializer(self._save(self.get_object())).data)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, tenant: str, name: str) -> Response:
@@ -73,6 +74,21 @@ class CorpusViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Corpus]):
         location = reverse("tenants-api:operation-detail", args=[tenant, operation.pk])
         body = OperationSerializer(operation).data
         return Response(body, status=202, headers={"Location": location})
+
+    def _save(self, corpus: Corpus | None) -> Corpus:
+        values = self.read_body(CorpusWriteSerializer)
+        now = corpus.answering if corpus else Answering()
+        given: dict[str, Any] = {  # Any: as many types as an Answering has.
+            field.name: values.pop(field.name, getattr(now, field.name))
+            for field in fields(Answering)
+        }
+        schedule = values.pop("schedule", corpus.schedule if corpus else Schedule.NEVER)
+        sources = [Wanted(**source) for source in values.pop("sources", ())]
+        saved = corpora.save_corpus(
+            self.tenant, **values, sources=sources, actor=self.actor, corpus=corpus
+        )
+        corpora.configure(saved, answering=Answering(**given), schedule=schedule, actor=self.actor)
+        return saved
 
 
 class DocumentViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Document]):
@@ -89,8 +105,8 @@ class DocumentViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Document
     def rows(self) -> QuerySet[Document]:
         """The tenant's documents, without their texts."""
         return (
-            Document.objects.select_related("corpus")
-            .defer("text")
+            Document.objects.select_related("corpus__tenant")
+            .defer("text", "stripped")
             .filter(readable(reader_of(self.actor)))
         )
 
@@ -106,6 +122,14 @@ class DocumentViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Document
         """Delete a document and its source: nothing of it can be retrieved or cited any more."""
         corpora.delete_document(self.get_object(), actor=self.actor)
         return Response(status=204)
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    def retry(self, request: Request, tenant: str, pk: int) -> Response:
+        """Have a worker read the document anew, with what else changed in its corpus."""
+        operation = corpora.retry_document(self.get_object(), actor=self.actor)
+        location = reverse("tenants-api:operation-detail", args=[tenant, operation.pk])
+        body = OperationSerializer(operation).data
+        return Response(body, status=202, headers={"Location": location})
 
 
 class ChunkViewSet(TenantViewSet[Chunk]):

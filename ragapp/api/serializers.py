@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ragapp.domain.fuse import DENSE_WEIGHT
-from ragapp.models import Chunk, Corpus, Document, Run, Source
+from ragapp.domain.source_lines import MOST_PAGES
+from ragapp.models import Chunk, Corpus, Document, Run, Schedule, Source, SourceKind, Upload
+from ragapp.models.corpus import MOST_PASSAGES
+from ragapp.services.corpora import MOST_INSTRUCTIONS
 from ragapp.services.runs import MOST_CHARACTERS
 from tenants.api.strict import StrictSerializer
 
@@ -21,6 +24,13 @@ class CorpusSerializer(serializers.ModelSerializer[Corpus]):
             "name",
             "description",
             "dense_weight",
+            "passages",
+            "instructions",
+            "model",
+            "rerank",
+            "web",
+            "schedule",
+            "train_at",
             "embedder",
             "document_count",
             "chunk_count",
@@ -29,28 +39,92 @@ class CorpusSerializer(serializers.ModelSerializer[Corpus]):
         ]
 
 
-class CorpusDetailSerializer(CorpusSerializer):
-    """A corpus with its sources."""
+class SourceSerializer(serializers.ModelSerializer[Source]):
+    """A sitemap or a crawl, with what it led to last."""
 
-    urls: "serializers.SlugRelatedField[Source]" = serializers.SlugRelatedField(
-        source="sources", slug_field="url", many=True, read_only=True
-    )
+    class Meta:
+        """Fields."""
+
+        model = Source
+        fields = ["url", "kind", "prefix", "most_pages", "found_count", "error"]
+
+
+class CorpusDetailSerializer(CorpusSerializer):
+    """A corpus with its sources; the view has read them."""
+
+    urls = serializers.SerializerMethodField(help_text="Its pages.")
+    sources = serializers.SerializerMethodField(help_text="Its sitemaps and crawls.")
 
     class Meta(CorpusSerializer.Meta):
         """Fields."""
 
-        fields = [*CorpusSerializer.Meta.fields, "urls"]
+        fields = [*CorpusSerializer.Meta.fields, "urls", "sources"]
+
+    def get_urls(self, corpus: Corpus) -> list[str]:
+        """The pages' URLs."""
+        return [source.url for source in corpus.sources.all() if source.kind == SourceKind.PAGE]
+
+    @extend_schema_field(SourceSerializer(many=True))
+    def get_sources(self, corpus: Corpus) -> list[dict[str, Any]]:
+        """Those that lead to pages."""
+        rows = [source for source in corpus.sources.all() if source.kind != SourceKind.PAGE]
+        return list(SourceSerializer(rows, many=True).data)
+
+
+class SourceWriteSerializer(StrictSerializer):
+    """A sitemap or a crawl; what was read of it last is not for writing, and taken all the same."""
+
+    url = serializers.CharField(max_length=2000)
+    kind = serializers.ChoiceField(choices=[SourceKind.SITEMAP, SourceKind.CRAWL])
+    prefix = serializers.CharField(max_length=2000, allow_blank=True, default="")
+    most_pages = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=MOST_PAGES)
 
 
 class CorpusWriteSerializer(StrictSerializer):
-    """What a corpus shall be; the service checks each value."""
+    """What a corpus shall be; the service checks each value.
+
+    How questions are answered, and the schedule, stay as they are where they are left out.
+    """
 
     name = serializers.CharField(max_length=63)
     description = serializers.CharField(max_length=300, allow_blank=True, default="")
-    dense_weight = serializers.FloatField(min_value=0, max_value=1, default=DENSE_WEIGHT)
+    dense_weight = serializers.FloatField(min_value=0, max_value=1, required=False)
+    passages = serializers.IntegerField(min_value=1, max_value=MOST_PASSAGES, required=False)
+    instructions = serializers.CharField(
+        max_length=MOST_INSTRUCTIONS, allow_blank=True, required=False
+    )
+    model = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    rerank = serializers.BooleanField(required=False)
+    web = serializers.BooleanField(required=False)
+    schedule = serializers.ChoiceField(choices=Schedule.choices, required=False)
     urls = serializers.ListField(
         child=serializers.CharField(max_length=2000), allow_empty=True, default=list
     )
+    sources = SourceWriteSerializer(many=True, required=False)
+
+
+class UploadSerializer(serializers.ModelSerializer[Upload]):
+    """A file that somebody handed over."""
+
+    class Meta:
+        """Fields."""
+
+        model = Upload
+        fields = [
+            "id",
+            "name",
+            "content_type",
+            "content_hash",
+            "size_bytes",
+            "uploaded_by",
+            "created_at",
+        ]
+
+
+class UploadWriteSerializer(serializers.Serializer[Any]):  # Any: files, read by the service.
+    """Files, as a form posts them: each part is named ``file``."""
+
+    file = serializers.ListField(child=serializers.FileField(), allow_empty=False, max_length=20)
 
 
 class DocumentSerializer(serializers.ModelSerializer[Document]):
@@ -72,6 +146,7 @@ class DocumentSerializer(serializers.ModelSerializer[Document]):
             "content_type",
             "content_hash",
             "size_bytes",
+            "page_count",
             "chunk_count",
             "fetched_at",
             "trace_id",

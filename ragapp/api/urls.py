@@ -9,6 +9,7 @@ from ragapp.api.language_models import LanguageModelViewSet
 from ragapp.api.questions import JudgedQuestionViewSet, QuestionSetViewSet
 from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
+from ragapp.api.uploads import UploadViewSet
 
 app_name = "ragapp-api"
 
@@ -33,11 +34,26 @@ urlpatterns = [
         CorpusViewSet.as_view({"post": "train"}),
         name="corpus-train",
     ),
+    path(
+        f"{_TENANT}/corpora/<str:name>/uploads",
+        UploadViewSet.as_view(_COLLECTION),
+        name="upload-list",
+    ),
+    path(
+        f"{_TENANT}/corpora/<str:name>/uploads/<int:pk>",
+        UploadViewSet.as_view(_ROW),
+        name="upload-detail",
+    ),
     path(f"{_TENANT}/documents", DocumentViewSet.as_view({"get": "list"}), name="document-list"),
     path(
         f"{_TENANT}/documents/<int:pk>",
         DocumentViewSet.as_view({**_ROW, "put": "update"}),
         name="document-detail",
+    ),
+    path(
+        f"{_TENANT}/documents/<int:pk>/retry",
+        DocumentViewSet.as_view({"post": "retry"}),
+        name="document-retry",
     ),
     path(
         f"{_TENANT}/chunks/<int:id>",

@@ -1,15 +1,21 @@
 """Corpora: what a tenant's agent may read, and the start of its training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import asdict, fields
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from ragapp.domain.fuse import DENSE_WEIGHT
-from ragapp.models import Corpus, Document, DocumentState, Source, Upload
+from ragapp.domain.answering import Answering
+from ragapp.domain.links import normalised
+from ragapp.domain.reader import reader_of
+from ragapp.domain.schedule import next_at
+from ragapp.domain.source_lines import MOST_PAGES, Wanted
+from ragapp.models import Corpus, Document, DocumentState, Source, SourceKind, Upload
+from ragapp.models.rights import readable
 from ragapp.services import index
 from tenants import audit
 from tenants.domain.actor import Actor
@@ -19,7 +25,9 @@ from tenants.models.tenant import Tenant
 from tenants.services import operations
 
 MOST_SOURCES = 10_000
-_GIVEN = {"name", "description", "dense_weight"}
+# As an evaluation takes them: they stand before each question.
+MOST_INSTRUCTIONS = 4000
+_NAMED = {"name", "description"}
 
 
 def save_corpus(
@@ -29,13 +37,14 @@ def save_corpus(
     urls: Sequence[str],
     actor: Actor,
     description: str = "",
-    dense_weight: float = DENSE_WEIGHT,
+    sources: Sequence[Wanted] = (),
     corpus: Corpus | None = None,
 ) -> Corpus:
     """Make a corpus, or change ``corpus``; what changed in its sources shows at the next training.
 
     Args:
-        urls: All of its sources, each fetched through the tenant's egress.
+        urls: All of its pages, each fetched through the tenant's egress.
+        sources: All of its sitemaps and crawls.
 
     Raises:
         InvalidError: a field cannot be taken; ``fields`` says which.
@@ -43,13 +52,13 @@ def save_corpus(
     """
     is_new = corpus is None
     row = corpus or Corpus(tenant=tenant)
-    row.name, row.description, row.dense_weight = name, description, dense_weight
-    wanted = list(dict.fromkeys(url.strip() for url in urls if url.strip()))
-    _check(row, wanted)
+    row.name, row.description = name, description
+    wanted = _wanted(urls, sources)
+    _check(row, _NAMED, _source_complaints(wanted))
     try:
         with transaction.atomic():
             # The counters are training's: an instance that was read earlier must not undo them.
-            row.save(update_fields=None if is_new else sorted(_GIVEN))
+            row.save(update_fields=None if is_new else sorted(_NAMED))
     except IntegrityError as error:
         raise ConflictError(
             f"The tenant {tenant.slug} already has a corpus named {name}. Choose another name.",
@@ -58,6 +67,31 @@ def save_corpus(
     _set_sources(row, wanted)
     audit.record(actor, "corpus.created" if is_new else "corpus.changed", row)
     return row
+
+
+def configure(corpus: Corpus, *, answering: Answering, schedule: str, actor: Actor) -> None:
+    """Set how questions on the corpus are answered, and how often it is trained by itself.
+
+    Raises:
+        InvalidError: a field cannot be taken; ``fields`` says which.
+    """
+    changed = {
+        name: value
+        for name, value in {**asdict(answering), "schedule": schedule}.items()
+        if value != getattr(corpus, name)
+    }
+    if not changed:
+        return
+    if "schedule" in changed:
+        corpus.train_at = next_at(schedule, timezone.now())
+    for name, value in changed.items():
+        setattr(corpus, name, value)
+    complaints: dict[str, list[str]] = {}
+    if len(corpus.instructions) > MOST_INSTRUCTIONS:
+        complaints["instructions"] = [f"At most {MOST_INSTRUCTIONS} characters."]
+    _check(corpus, set(changed), complaints)
+    corpus.save(update_fields=[*changed, "train_at"])
+    audit.record(actor, "corpus.configured", corpus, detail={"fields": sorted(changed)})
 
 
 def delete_corpus(corpus: Corpus, *, actor: Actor) -> None:
@@ -80,11 +114,13 @@ def delete_corpus(corpus: Corpus, *, actor: Actor) -> None:
 def delete_document(document: Document, *, actor: Actor) -> None:
     """Delete the document and its source: nothing of it can be retrieved or cited any more.
 
-    A duplicate of it is read in its stead, by a training that starts now.
+    A duplicate of it is read in its stead, by a training that starts now. A document that a sitemap
+    or a crawl led to is found again at the next training, unless it is gone there too.
     """
     with transaction.atomic():
         # The source first: a training that lists it waits here, and then finds it gone.
-        Source.objects.filter(corpus_id=document.corpus_id, url=document.url).delete()
+        pages = Source.objects.filter(kind=SourceKind.PAGE, corpus_id=document.corpus_id)
+        pages.filter(url=document.url).delete()
         if document.url.startswith("upload:"):
             name = document.url.removeprefix("upload:")
             Upload.objects.filter(corpus_id=document.corpus_id, name=name).delete()
@@ -93,6 +129,26 @@ def delete_document(document: Document, *, actor: Actor) -> None:
             # Where one is open, that one finds what is queued before it ends.
             with suppress(ConflictError):
                 _start(document.corpus, actor=actor, total=1, is_of_some=True)
+
+
+def delete_documents(corpus: Corpus, ids: Iterable[int], *, actor: Actor) -> int:
+    """Delete those of the corpus's documents that the actor may read, all or none; how many."""
+    with transaction.atomic():
+        mine = Document.objects.filter(readable(reader_of(actor)), corpus=corpus, pk__in=list(ids))
+        documents = list(mine.select_related("corpus__tenant").defer("text", "stripped"))
+        for document in sorted(documents, key=lambda document: document.pk):
+            delete_document(document, actor=actor)
+    return len(documents)
+
+
+def retry_document(document: Document, *, actor: Actor) -> Operation:
+    """Have the document read anew, as if it had never been; the operation that will do it.
+
+    Raises:
+        ConflictError: the corpus is being trained already.
+    """
+    audit.record(actor, "document.retried", document)
+    return start_training(document.corpus, actor=actor, documents=[document.pk])
 
 
 def remove_document(document: Document) -> bool:
@@ -156,7 +212,7 @@ def start_training(
     total = corpus.sources.count() + corpus.uploads.count()
     if not total and not corpus.document_count:
         raise InvalidError(
-            f"The corpus {corpus.name} has no source. Add at least one URL, then train it.",
+            f"The corpus {corpus.name} has no source. Add a URL or a file, then train it.",
             code="corpus-empty",
         )
     return _start(corpus, actor=actor, total=total, is_of_some=False)
@@ -237,35 +293,69 @@ def _trainings(corpus: Corpus) -> QuerySet[Operation]:
     return Operation.objects.filter(kind=OperationKind.TRAIN, target_id=corpus.pk)
 
 
-def _check(corpus: Corpus, urls: Sequence[str]) -> None:
-    fields: dict[str, list[str]] = {}
+def _wanted(urls: Sequence[str], sources: Sequence[Wanted]) -> list[Wanted]:
+    """Each once, in order; a URL that is listed twice is what it was listed as last."""
+    stripped = (url.strip() for url in urls)
+    by_url = {url: Wanted(url) for url in stripped if url}
+    by_url |= {source.url: source for source in sources}
+    return list(by_url.values())
+
+
+def _check(corpus: Corpus, given: set[str], fields: dict[str, list[str]]) -> None:
+    """Refuse what the fields ``given`` cannot hold, and what was complained about already."""
     try:
-        corpus.clean_fields(exclude={f.name for f in Corpus._meta.fields} - _GIVEN)
+        corpus.clean_fields(exclude={f.name for f in Corpus._meta.fields} - given)
     except ValidationError as error:
         fields |= error.message_dict
-    complaints = [complaint for url in urls if (complaint := _complaint(url))]
-    if len(urls) > MOST_SOURCES:
-        complaints.append(f"At most {MOST_SOURCES} sources.")
-    if complaints:
-        fields["urls"] = complaints
     if fields:
         raise InvalidError("The corpus has fields that cannot be taken.", fields=fields)
 
 
-def _complaint(url: str) -> str:
-    """Why ``url`` is no source; empty if it is one."""
-    try:
-        Source._meta.get_field("url").clean(url, None)
-    except ValidationError as error:
-        return f"{url[:200]}: {' '.join(error.messages)}"
+def _source_complaints(wanted: Sequence[Wanted]) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for source in wanted:
+        name = "urls" if source.kind == "page" else "sources"
+        if complaint := _complaint(source):
+            fields.setdefault(name, []).append(complaint)
+    if len(wanted) > MOST_SOURCES:
+        fields.setdefault("urls", []).append(f"At most {MOST_SOURCES} sources.")
+    return fields
+
+
+def _complaint(source: Wanted) -> str:
+    """Why it is no source; empty if it is one."""
+    for url in filter(None, (source.url, source.prefix)):
+        try:
+            Source._meta.get_field("url").clean(url, None)
+        except ValidationError as error:
+            return f"{url[:200]}: {' '.join(error.messages)}"
+        if source.kind != "page" and not normalised(url):
+            return f"{url[:200]}: Write it with a scheme and a host, without a user name."
+    if source.prefix and _site(source.prefix) != _site(source.url):
+        return f"{source.prefix[:200]}: A crawl stays on the site where it begins."
+    if not 1 <= source.most_pages <= MOST_PAGES:
+        return f"{source.url[:200]}: The number of pages is from 1 to {MOST_PAGES}."
     return ""
 
 
-def _set_sources(corpus: Corpus, wanted: Sequence[str]) -> None:
-    present = set(corpus.sources.values_list("url", flat=True))
-    corpus.sources.exclude(url__in=wanted).delete()
+def _site(url: str) -> list[str]:
+    """Scheme and host with port, as two URLs of one site have them alike."""
+    return normalised(url).split("/")[:3]
+
+
+def _set_sources(corpus: Corpus, wanted: Sequence[Wanted]) -> None:
+    present = {source.url: source for source in corpus.sources.all()}
+    corpus.sources.exclude(url__in=[source.url for source in wanted]).delete()
     Source.objects.bulk_create(
-        Source(tenant_id=corpus.tenant_id, corpus=corpus, url=url)
-        for url in wanted
-        if url not in present
+        Source(tenant_id=corpus.tenant_id, corpus=corpus, **asdict(source))
+        for source in wanted
+        if source.url not in present
     )
+    for source in wanted:
+        row = present.get(source.url)
+        if row is not None and asdict(source) != _values(row):
+            Source.objects.filter(pk=row.pk).update(**asdict(source), found_count=0, error="")
+
+
+def _values(row: Source) -> dict[str, object]:
+    return {field.name: getattr(row, field.name) for field in fields(Wanted)}

@@ -16,13 +16,12 @@ from django.utils import timezone
 from ragapp.domain.answering import Answering, stored
 from ragapp.models import Corpus, Evaluation, EvaluationAnswer, JudgedQuestion, Purpose, QuestionSet
 from ragapp.models.corpus import MOST_PASSAGES
+from ragapp.services.corpora import MOST_INSTRUCTIONS
 from tenants import audit
 from tenants.domain.actor import Actor
 from tenants.errors import ConflictError, InvalidError, NotVisibleError
 from tenants.models.operation import Operation, OperationKind
 from tenants.services import operations
-
-MOST_INSTRUCTIONS = 4000
 
 
 def visible_evaluation(pk: int) -> Evaluation:

@@ -1,8 +1,9 @@
 """The tenant's limits at the door of the agent: requests, questions at once, and tokens."""
 
 from django.conf import settings
+from django.db.models import Q, Sum
 
-from ragapp.models import Run
+from ragapp.models import Document, Run, Upload
 from ragapp.models.run import IN_FLIGHT
 from tenants.domain.actor import Actor
 from tenants.domain.quota import Resource
@@ -32,6 +33,22 @@ def charge_tokens(run: Run) -> None:
     """Count what a run used; call it in the transaction that ends the run."""
     tokens = run.usage.get("tokens_in", 0) + run.usage.get("tokens_out", 0)
     quotas.charge(run.tenant_id, Resource.TOKENS_PER_DAY, tokens, token_id=run.token_id)
+
+
+def admit_bytes(tenant: Tenant, amount: int) -> None:
+    """Take room for so many bytes of documents; call it in the transaction that stores them.
+
+    Raises:
+        QuotaError: the tenant's limit is spent.
+    """
+    quotas.take(tenant, Want(Resource.CORPUS_BYTES, amount, held=lambda _: corpus_bytes(tenant.pk)))
+
+
+def corpus_bytes(tenant_id: int) -> int:
+    """What the tenant's documents take: files that were handed over, and pages as fetched."""
+    uploads = Upload.objects.filter(tenant_id=tenant_id).aggregate(sum=Sum("size_bytes"))
+    fetched = Document.objects.filter(~Q(url__startswith="upload:"), tenant_id=tenant_id)
+    return (uploads["sum"] or 0) + (fetched.aggregate(sum=Sum("size_bytes"))["sum"] or 0)
 
 
 def held(tenant_id: int) -> dict[Resource, Held]:

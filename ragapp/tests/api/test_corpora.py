@@ -1,6 +1,7 @@
 """Corpora, documents and passages by REST, for Alice, Bob and Charlie."""
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from ragapp.models import Chunk, Corpus
@@ -198,3 +199,106 @@ def test_reader_that_is_none_is_named(acme, alice):
     )
 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/readers")
+
+
+def upload(person, *files, corpus="handbook"):
+    return person.client.post(f"{BASE}/corpora/{corpus}/uploads", {"file": list(files)})
+
+
+def text_file(name="notes.txt", content=b"A SNAT pool is a set of addresses."):
+    return SimpleUploadedFile(name, content, "text/plain")
+
+
+def test_sitemaps_and_crawls_are_sources_beside_the_pages(alice):
+    crawl = {"url": "http://docs.example/v2/", "kind": "crawl", "most_pages": 50}
+    sitemap = {"url": "http://docs.example/sitemap.xml", "kind": "sitemap"}
+    post(alice, "corpora", {**BODY, "sources": [crawl, sitemap]})
+
+    read = alice.client.get(f"{BASE}/corpora/handbook").json()
+
+    assert read["urls"] == BODY["urls"]
+    assert [(row["kind"], row["most_pages"]) for row in read["sources"]] == [
+        ("crawl", 50),
+        ("sitemap", 10_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"url": "ftp://docs.example/", "kind": "crawl"},
+        {"url": "http://a:b@docs.example/", "kind": "sitemap"},
+        {"url": "http://docs.example/", "kind": "crawl", "prefix": "http://other.example/"},
+    ],
+)
+def test_source_that_cannot_be_taken_is_named(alice, source):
+    answer = post(alice, "corpora", {**BODY, "sources": [source]})
+
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/sources"]
+
+
+def test_settings_that_are_left_out_stay_as_they_are(alice):
+    post(alice, "corpora", {**BODY, "dense_weight": 0.3, "instructions": "Be brief.", "web": False})
+
+    alice.client.put(f"{BASE}/corpora/handbook", BODY, content_type="application/json")
+
+    read = alice.client.get(f"{BASE}/corpora/handbook").json()
+    assert (read["dense_weight"], read["instructions"], read["web"]) == (0.3, "Be brief.", False)
+
+
+def test_schedule_says_when_it_trains_next(alice):
+    made = post(alice, "corpora", {**BODY, "schedule": "daily"}).json()
+
+    assert (made["schedule"], made["train_at"] is not None) == ("daily", True)
+
+
+def test_files_are_handed_over_listed_and_deleted(alice):
+    post(alice, "corpora", BODY)
+
+    made = upload(alice, text_file("a/b/../One.txt"), text_file("two.txt"))
+    listed = alice.client.get(f"{BASE}/corpora/handbook/uploads").json()["results"]
+    documents = alice.client.get(f"{BASE}/documents?corpus=handbook").json()["results"]
+
+    assert (made.status_code, [row["name"] for row in made.json()]) == (201, ["One.txt", "two.txt"])
+    assert sorted(row["name"] for row in listed) == ["One.txt", "two.txt"]
+    assert {(row["url"], row["state"]) for row in documents} == {
+        ("upload:One.txt", "Queued"),
+        ("upload:two.txt", "Queued"),
+    }
+    one = f"{BASE}/corpora/handbook/uploads/{listed[0]['id']}"
+    assert alice.client.delete(one).status_code == 204
+    assert alice.client.get(one).status_code == 404
+    assert alice.client.get(f"{BASE}/corpora/handbook").json()["document_count"] == 1
+
+
+def test_file_that_cannot_be_taken_keeps_the_others_out_too(alice, settings):
+    settings.UPLOAD_BYTES = 100
+    post(alice, "corpora", BODY)
+
+    answer = upload(alice, text_file(), text_file("large.txt", b"x" * 101))
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/file")
+    assert "large.txt has 101 bytes" in answer.json()["errors"][0]["message"]
+    assert alice.client.get(f"{BASE}/corpora/handbook/uploads").json()["results"] == []
+
+
+def test_reader_hands_over_nothing_and_stranger_sees_nothing(alice, bob, charlie):
+    post(alice, "corpora", BODY)
+
+    assert upload(bob, text_file()).status_code == 403
+    assert upload(charlie, text_file()).status_code == 404
+
+
+def test_retry_queues_the_document_and_trains(alice, broker):
+    post(alice, "corpora", BODY)
+    with tenant_scope(alice.tenant.pk):
+        corpus = Corpus.objects.select_related("tenant").get(name="handbook")
+    document = DocumentFactory(corpus=corpus, state="Failed", error="It was down.", etag="x")
+
+    with broker.taking() as sent:
+        answer = post(alice, f"documents/{document.pk}/retry", {})
+
+    assert (answer.status_code, len(sent)) == (202, 1)
+    read = alice.client.get(f"{BASE}/documents/{document.pk}").json()
+    assert (read["state"], read["error"]) == ("Queued", "")
