@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ragapp.domain import ends, features, prompt
+from ragapp.domain import ends, features, followup, prompt
 from ragapp.domain.answering import PASSAGES
 from ragapp.domain.citation import CitedAnswer, cite, supported_share
 from ragapp.domain.ends import Answer, Looked
@@ -64,6 +64,7 @@ class Settings:
         web: Whether the web may be tried at all.
         calibrations: Of this model and corpus; without one, grades are shown and refuse nothing.
         instructions: The corpus's own, put before the general ones.
+        history: What was said before in the conversation, oldest first.
     """
 
     tenant: str
@@ -76,6 +77,7 @@ class Settings:
     web: bool = True
     calibrations: Calibrations = field(default_factory=Calibrations)
     instructions: str = ""
+    history: tuple[followup.Exchange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ class _Run:
 
     def steps(self) -> Generator[Step[Any], Any, Answer]:
         """The whole run."""
+        yield from self._stand_alone()
         lexicon = yield from ask(LookUp(self._question))
         self._terms = tuple(lexicon.frequency_by_term) or telling_words(self._question)
         decision = self._route(lexicon)
@@ -180,6 +183,17 @@ class _Run:
             if answer is not None:
                 return answer
         return ends.without_answer(self._settings.tenant, self._looked, late=self._is_late())
+
+    def _stand_alone(self) -> Generator[Step[Any], Any, None]:
+        """Make a follow-up one question: what is searched, graded and asked from here on."""
+        question, history = self._question, self._settings.history
+        if not followup.leans(question, history):
+            return
+        written = yield from ask(
+            Rewrite(followup.messages(question, history), REWRITE_TOKENS, self._remaining_seconds())
+        )
+        self._question = followup.standalone(written, question, history)
+        yield from ask(Note(Rewording(question, self._question)))
 
     def _route(self, lexicon: Lexicon) -> Decision:
         decision = decide(lexicon)

@@ -276,8 +276,13 @@ def sections(document: Document) -> list[Section]:
 
 def sentences(text: str) -> list[str]:
     """The sentences of ``text``, stripped, none empty."""
+    return [text[start:end] for start, end in sentence_spans(text)]
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Where each sentence of ``text`` begins and ends, white space around it left out."""
     spans = (_stripped(text, *span) for span in _cut(text, 0, len(text), _SENTENCE_END))
-    return [text[start:end] for start, end in spans if start < end]
+    return [(start, end) for start, end in spans if start < end]
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

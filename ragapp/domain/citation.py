@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from ragapp.domain.chunk import sentence_spans
 from ragapp.domain.chunk import sentences as split_sentences
 from ragapp.domain.lexical import rarity, stems
 from ragapp.domain.literal import check
@@ -37,6 +38,27 @@ class Support(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Where in a passage a sentence of the answer rests: characters of the passage's text."""
+
+    passage: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A sentence of a passage, or two neighbours, with its stems."""
+
+    known: frozenset[str]
+    start: int
+    end: int
+
+    def with_next(self, other: "_Window") -> "_Window":
+        return _Window(self.known | other.known, self.start, other.end)
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence of an answer with what it rests on.
 
@@ -47,6 +69,7 @@ class Sentence:
         passages: Numbers of the supporting passages, best first; empty if Unsupported.
         claimed: Numbers that the model itself wrote and that exist.
         missing_literals: Literals of the sentence that no supporting passage contains.
+        spans: The exact place in each supporting passage, in the same order.
     """
 
     text: str
@@ -54,6 +77,7 @@ class Sentence:
     passages: tuple[int, ...] = ()
     claimed: tuple[int, ...] = ()
     missing_literals: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +128,14 @@ class _Judge:
 
     def __init__(self, passages: Sequence[str]) -> None:
         self._passages = passages
-        sentences = [
-            [set(stems(sentence)) for sentence in split_sentences(passage)] for passage in passages
-        ]
+        known = [_windows(passage) for passage in passages]
         # Words from all over a passage can be put together to anything: two neighbouring
-        # sentences have to carry a claim.
+        # sentences have to carry a claim. One alone comes first, for the narrower span.
         self._windows = [
-            [one | other for one, other in pairwise(known)] or known for known in sentences
+            [*alone, *(one.with_next(other) for one, other in pairwise(alone))] for alone in known
         ]
         # Sentences, not passages, are the collection: among three passages no word is rare.
-        self._collection = [known for passage in sentences for known in passage]
+        self._collection = [set(window.known) for passage in known for window in passage]
 
     def sentence(self, written: str) -> Sentence:
         """One sentence, its own marks taken off and its support found."""
@@ -121,7 +143,8 @@ class _Judge:
         text = re.sub(r"\s+([.,;:!?])", r"\1", bare)
         claimed = tuple(n for n in marks(written) if 1 <= n <= len(self._passages))
         checked = check(text, self._passages)
-        share_by_number = self._shares(text)
+        best_by_number = self._best_windows(text)
+        share_by_number = {number: share for number, (share, _) in best_by_number.items()}
         holding = [n for n, share in share_by_number.items() if share >= SUPPORT_FLOOR]
         # A passage with every literal goes before one with more of the words.
         complete = {n: sum(n in literal.passages for literal in checked) for n in holding}
@@ -132,24 +155,34 @@ class _Judge:
         if not best or missing:
             return Sentence(text, Support.UNSUPPORTED, (), claimed, missing)
         support = Support.CITED if set(claimed).intersection(best) else Support.SUPPORTED
-        return Sentence(text, support, _chosen(best, claimed, complete, share_by_number), claimed)
+        chosen = _chosen(best, claimed, complete, share_by_number)
+        spans = tuple(
+            Span(n, window.start, window.end) for n in chosen for window in [best_by_number[n][1]]
+        )
+        return Sentence(text, support, chosen, claimed, spans=spans)
 
-    def _shares(self, text: str) -> dict[int, float]:
-        """For each passage, the share of the sentence's information in its best two sentences."""
+    def _best_windows(self, text: str) -> dict[int, tuple[float, _Window]]:
+        """For each passage, the share of the sentence's information in its best window, and it."""
         weights = rarity(set(stems(text)), self._collection)
         total = sum(weights.values())
         if not total:
             return {}
+
+        def share(window: _Window) -> float:
+            return sum(weights[term] for term in window.known & weights.keys()) / total
+
         return {
-            number: max(
-                (
-                    sum(weights[term] for term in known & weights.keys()) / total
-                    for known in windows
-                ),
-                default=0.0,
-            )
+            number: max(((share(window), window) for window in windows), key=lambda pair: pair[0])
             for number, windows in enumerate(self._windows, start=1)
+            if windows
         }
+
+
+def _windows(passage: str) -> list[_Window]:
+    return [
+        _Window(frozenset(stems(passage[start:end])), start, end)
+        for start, end in sentence_spans(passage)
+    ]
 
 
 def _chosen(

@@ -11,6 +11,7 @@ from ragapp.domain.agent import Reader, Settings, agent
 from ragapp.domain.document import Document
 from ragapp.domain.ends import Answer
 from ragapp.domain.engine import Generation
+from ragapp.domain.followup import Exchange
 from ragapp.domain.grade import Calibration, Calibrations, Question
 from ragapp.domain.passage import Passage, Source
 from ragapp.domain.route import Lexicon
@@ -103,9 +104,9 @@ class Script:
     def count(self, kind: type) -> int:
         return sum(isinstance(step, kind) for step in self.steps)
 
-    def run(self, **settings: Any) -> Answer:
+    def run(self, question: str = QUESTION, **settings: Any) -> Answer:
         steps = agent(
-            QUESTION,
+            question,
             Settings("acme", **settings),
             Reader(count=lambda text: len(text.split()), context_tokens=2000),
             delimiter="d41c",
@@ -388,3 +389,24 @@ def test_every_run_ends_within_its_counters(
     assert answer.text
     assert (answer.cited is not None) == (answer.end is AnswerEnd.FOUND)
     assert bool(answer.refused) or answer.end is not AnswerEnd.BLOCKED
+
+
+def test_a_follow_up_is_searched_and_asked_as_a_whole_question(script):
+    said = Exchange(QUESTION, SNAT)
+
+    script.run("What is its purpose?", history=(said,))
+
+    (note,) = [
+        s.decided for s in script.steps if isinstance(s, Note) and hasattr(s.decided, "after")
+    ]
+    (search,) = [step for step in script.steps if isinstance(step, Search)]
+    (opened,) = [step for step in script.steps if isinstance(step, OpenPrompt)]
+    assert (note.before, search.query) == ("What is its purpose?", note.after)
+    assert opened.messages[-1].text.endswith(note.after)
+    assert "SNAT" in note.after
+
+
+def test_a_question_that_stands_alone_costs_no_rewriting(script):
+    script.run(history=(Exchange("What is drift?", OTHER),))
+
+    assert script.count(Rewrite) == 0

@@ -90,3 +90,13 @@ def test_no_shown_mark_is_unverified(answer, passages):
         assert bool(sentence.passages) == (sentence.support is not Support.UNSUPPORTED)
     shown = {number for sentence in cited.sentences for number in sentence.passages}
     assert set(marks(cited.text)) == shown
+
+
+def test_each_claim_names_its_exact_place_in_the_passage():
+    passage = "Drift is healed. A SNAT pool holds the source addresses. Nothing else is here."
+
+    (sentence,) = cite("A SNAT pool holds the source addresses.", [passage]).sentences
+
+    (span,) = sentence.spans
+    assert passage[span.start : span.end] == "A SNAT pool holds the source addresses."
+    assert span.passage == 1
