@@ -18,6 +18,7 @@ from proxyconfig.tests.factories import (
 from ragapp.models import Document, Evaluation, Feedback, JudgedQuestion, Run
 from ragapp.tests.factories import (
     CalibrationFactory,
+    ConversationFactory,
     CorpusFactory,
     EvaluationAnswerFactory,
     FeedbackFactory,
@@ -98,10 +99,11 @@ def world(tenant: Tenant, user: User) -> World:
     question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")
     answer = EvaluationAnswerFactory(evaluation__question_set=question.question_set)
     QuotaFactory(tenant=tenant)
+    thread = ConversationFactory(tenant=tenant, corpus=corpus)
     key = f"slc_{tenant.slug}"
     token = ApiTokenFactory(tenant=tenant, user=user, key=key)
     QuotaUseFactory(tenant=tenant, token=token)
-    run = RunFactory(tenant=tenant, corpus=corpus, token=token)
+    run = RunFactory(tenant=tenant, corpus=corpus, conversation=thread, token=token)
     return World(
         tenant=tenant,
         member_id=MembershipFactory(tenant=tenant, role="devops").pk,

@@ -14,9 +14,10 @@ from rest_framework.response import Response
 from proxyconfig import facade
 from ragapp.api.serializers import QuestionSerializer, RunDetailSerializer, RunSerializer
 from ragapp.domain.reader import reader_of
-from ragapp.models import Channel, Run
+from ragapp.models import Channel, Conversation, Run
 from ragapp.models.rights import visible_runs
 from ragapp.services import runs, stream
+from ragapp.services.conversations import visible_conversation
 from ragapp.services.corpora import visible_corpus
 from tenants.api import filters
 from tenants.api.views import TenantViewSet
@@ -57,12 +58,16 @@ class RunViewSet(ListModelMixin, TenantViewSet[Run]):
             values["question"],
             corpus=visible_corpus(values["corpus"]) if values["corpus"] else None,
             channel=entrance(request),
+            conversation=self._conversation(values["conversation"]),
             actor=self.actor,
         )
         if values["stream"]:
             return event_stream(run, "")
         location = f"{request.path}/{run.trace_id}"
         return Response(RunSerializer(run).data, status=202, headers={"Location": location})
+
+    def _conversation(self, pk: int | None) -> Conversation | None:
+        return visible_conversation(pk, actor=self.actor) if pk else None
 
     @extend_schema(responses={200: RunDetailSerializer})
     def retrieve(self, request: Request, trace_id: str, tenant: str = "") -> Response:

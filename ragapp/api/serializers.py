@@ -247,6 +247,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "trace_id",
             "question",
             "corpus",
+            "conversation",
             "channel",
             "asked_by",
             "state",
@@ -292,6 +293,12 @@ class QuestionSerializer(StrictSerializer):
     question = serializers.CharField(max_length=MOST_CHARACTERS)
     corpus = serializers.CharField(
         max_length=63, default="", allow_blank=True, help_text="All corpora when left out."
+    )
+    conversation = serializers.IntegerField(
+        default=None,
+        allow_null=True,
+        min_value=1,
+        help_text="What it follows up on; a new one when left out.",
     )
     stream = serializers.BooleanField(
         default=False, help_text="Answer with the run's events at once, as a stream."

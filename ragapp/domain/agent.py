@@ -314,15 +314,17 @@ class _Run:
         """What a second answer may use: nothing where it could only be the same again.
 
         Where the passages do not support what was written, only their own sentences; where they do
-        but the grades object, the likeliest passages alone.
+        but the grades object, the likeliest passages alone, and of these the sentences that were
+        not written yet.
         """
-        if supported_share(attempt.cited) < 1:
-            texts = [self._looked.passages[number - 1].text for number in numbers]
-            choices = quotes(self._terms, texts)
-            return (numbers, choices) if choices else ((), ())
         likely = sorted(numbers, key=lambda number: -self._relevance[number - 1].logit)
         fewer = tuple(sorted(likely[:SECOND_TRY_PASSAGES]))
-        return (fewer, ()) if fewer != numbers else ((), ())
+        if supported_share(attempt.cited) == 1 and fewer != numbers:
+            return fewer, ()
+        texts = [self._looked.passages[number - 1].text for number in numbers]
+        written = {sentence.text for sentence in attempt.cited.sentences}
+        choices = tuple(quote for quote in quotes(self._terms, texts) if quote not in written)
+        return (numbers, choices) if choices else ((), ())
 
     def _answer(
         self, numbers: tuple[int, ...], choices: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from ragapp.models.calibration import Calibration
 from ragapp.models.chunk import Chunk, Posting, make_partition
+from ragapp.models.conversation import Conversation
 from ragapp.models.corpus import (
     Corpus,
     Document,
@@ -30,6 +31,7 @@ __all__ = [
     "Calibration",
     "Channel",
     "Chunk",
+    "Conversation",
     "Corpus",
     "Document",
     "DocumentState",

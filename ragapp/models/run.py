@@ -46,6 +46,14 @@ class Run(TenantScoped):
         related_name="+",
         help_text="Where to look; all of the tenant's corpora when empty.",
     )
+    conversation = models.ForeignKey(
+        "ragapp.Conversation",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="runs",
+        help_text="The thread that it belongs to.",
+    )
     question = models.TextField()
     state = models.CharField(
         max_length=16,

@@ -23,6 +23,7 @@ from ragapp.domain.engine import Engine
 from ragapp.domain.grade import Calibrations, Question
 from ragapp.domain.judged import Judged
 from ragapp.domain.labels import JudgedRun, labelled
+from ragapp.domain.reader import EVERYTHING
 from ragapp.models import Calibration, Corpus
 from ragapp.services import fit
 from ragapp.services.fit import Fitted
@@ -113,7 +114,7 @@ def answered(corpus: Corpus, question: str, asking: Asking) -> Answer:
     with tenant_scope(corpus.tenant_id):
         way = WayOut(corpus.tenant.slug, uuid.uuid4().hex, egress_endpoint(corpus.tenant))
     world = World(
-        tools=RunTools(corpus.tenant_id, (corpus.pk,), way),
+        tools=RunTools(corpus.tenant_id, (corpus.pk,), way, reader=EVERYTHING),
         engine=asking.engine,
         listener=Unheard(),
         clock=time.monotonic,

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,9 +29,9 @@ from ragapp.domain.ends import Answer
 from ragapp.domain.grade import Calibrations
 from ragapp.domain.passage import Passage, Source
 from ragapp.domain.reader import ANYBODY, Reader, from_json, reader_of, to_json
-from ragapp.models import Channel, Corpus, Document, Run
+from ragapp.models import Channel, Conversation, Corpus, Document, Run
 from ragapp.models.rights import visible_runs
-from ragapp.services import calibration, limits, serving, stream
+from ragapp.services import calibration, conversations, limits, serving, stream
 from ragapp.services.recorder import Recorder
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
@@ -90,11 +90,13 @@ def ask(
     actor: Actor,
     channel: Channel | Entrance,
     corpus: Corpus | None = None,
+    conversation: Conversation | None = None,
 ) -> Run:
     """Put a question; the engine worker answers it after the commit.
 
     Args:
         corpus: Where to look; in all of the tenant's corpora when None.
+        conversation: What it follows up on, and where that looked; a new one when None.
 
     Raises:
         InvalidError: the question is empty or too long.
@@ -107,6 +109,7 @@ def ask(
             f"A question has 1 to {MOST_CHARACTERS} characters; this one has {len(text)}.",
             fields={"question": [f"Write 1 to {MOST_CHARACTERS} characters."]},
         )
+    looked = corpus or (conversation.corpus if conversation else None)
     limited = Document.objects.exclude(readers=[])
     came_in = trace.Ingress(0, text, entrance.channel.value, entrance.source, entrance.rule)
     run = Run(
@@ -116,12 +119,13 @@ def ask(
         asked_by=actor.name[:150],
         token_id=actor.token_id,
         principals=to_json(reader_of(actor)),
-        is_limited=(limited.filter(corpus=corpus) if corpus else limited).exists(),
-        corpus=corpus,
+        is_limited=(limited.filter(corpus=looked) if looked else limited).exists(),
+        corpus=looked,
         question=text,
         entries=[trace.to_json(came_in)],
     )
     limits.admit_question(tenant, actor=actor)
+    run.conversation = conversations.joined(conversation, run, actor=actor)
     run.save(force_insert=True)
     wake.send(wake.ANSWER_RUN, run.pk)
     return run
@@ -177,7 +181,9 @@ def visible_run(trace_id: str, *, reader: Reader = ANYBODY) -> Run:
     Raises:
         NotVisibleError: there is none that the reader may see.
     """
-    runs = Run.objects.select_related("tenant", "corpus").filter(visible_runs(reader))
+    runs = Run.objects.select_related("tenant", "corpus", "conversation").filter(
+        visible_runs(reader)
+    )
     run = runs.filter(trace_id=trace_id).first()
     if run is None:
         raise NotVisibleError(f"No run with the trace id {trace_id} is here. See the list of runs.")
@@ -231,11 +237,7 @@ def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
         clock=time.monotonic,
         cancel=cancel,
     )
-    settings = settings_for(
-        run.tenant.slug,
-        run.corpus.answering if run.corpus else Answering(),
-        _calibrations(run, tools, world.engine.name),
-    )
+    settings = _settings(run, tools, world.engine.name)
     delimiter = f"<<{secrets.token_hex(4)}>>"
     reached = drive(run.question, settings=settings, world=world, delimiter=delimiter)
     return _End(
@@ -261,9 +263,13 @@ def settings_for(
     )
 
 
-def _calibrations(run: Run, tools: RunTools, model: str) -> Calibrations:
+def _settings(run: Run, tools: RunTools, model: str) -> Settings:
+    """Those of the run's corpus, with its model's calibrations and what was said before."""
+    answering = run.corpus.answering if run.corpus else Answering()
     with tenant_scope(run.tenant_id):
-        return calibration.in_use(tools.corpus_ids, model)
+        calibrations = calibration.in_use(tools.corpus_ids, model)
+        settings = settings_for(run.tenant.slug, answering, calibrations)
+        return replace(settings, history=conversations.history(run, from_json(run.principals)))
 
 
 def _tools(run: Run) -> RunTools:

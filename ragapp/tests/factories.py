@@ -7,12 +7,14 @@ from dataclasses import asdict
 
 import factory
 import numpy as np
+from django.utils import timezone
 
 from ragapp.domain.answering import Answering
 from ragapp.domain.chunk import Chunk
 from ragapp.models import (
     Calibration,
     Channel,
+    Conversation,
     Corpus,
     Document,
     DocumentState,
@@ -77,6 +79,16 @@ class DocumentFactory(ScopedFactory):
     url = factory.Sequence(lambda n: f"http://docs.example/{n}")
     title = ""
     state = DocumentState.READY
+
+
+class ConversationFactory(ScopedFactory):
+    class Meta:
+        model = Conversation
+
+    tenant = factory.SubFactory(TenantFactory)
+    owner = "alice"
+    title = "What is a SNAT pool for?"
+    asked_at = factory.LazyFunction(timezone.now)
 
 
 class RunFactory(ScopedFactory):

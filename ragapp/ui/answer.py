@@ -21,16 +21,31 @@ CONTEXT = 160
 
 @dataclass(frozen=True, slots=True)
 class SentenceView:
-    """A sentence with the numbers of its passages."""
+    """A sentence with the numbers of its passages, and what of it stands in none of them."""
 
     text: str
     marks: tuple[int, ...]
     is_unsupported: bool
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a passage; marked where a sentence of the answer rests on it."""
+
+    text: str
+    is_marked: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """A passage that an answer rests on: ``marked`` is it, between its surroundings."""
+    """A passage that an answer rests on, between its surroundings.
+
+    Attributes:
+        pieces: The passage in order, with the exact spans marked; empty once it was removed.
+        place: Characters of the document's text, counted from 0.
+        page: From 1; None for formats without pages.
+    """
 
     number: int
     title: str
@@ -38,14 +53,16 @@ class SourceView:
     url: str
     score: float | None
     before: str
-    marked: str
+    pieces: Sequence[Piece]
     after: str
+    place: str
+    page: int | None
     passage_url: str
 
     @property
     def is_removed(self) -> bool:
         """True when the passage is no longer in the corpus."""
-        return not self.marked
+        return not self.pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,7 @@ def answer_view(run: Run, reader: Reader = ANYBODY) -> AnswerView:
             sentence["text"],
             tuple(sentence["passages"]),
             sentence["support"] == Support.UNSUPPORTED,
+            ", ".join(sentence.get("missing_literals", ())),
         )
         for sentence in run.sentences
     ]
@@ -102,7 +120,10 @@ def _shelf(cited: Sequence[Mapping[str, Any]], reader: Reader) -> _Shelf:
 
 def _source(citation: Mapping[str, Any], shelf: _Shelf, run: Run) -> SourceView:
     chunk = shelf.chunk_by_id.get(citation["chunk_id"] or 0)
-    before, marked, after = _around(citation, chunk, shelf)
+    before, text, after = _around(citation, chunk, shelf)
+    spans = _spans(run, citation["number"], len(text))
+    first = citation["start"]
+    place = ", ".join(f"{first + start} to {first + end}" for start, end in spans)
     return SourceView(
         number=citation["number"],
         title=citation["title"] or citation["url"],
@@ -110,10 +131,41 @@ def _source(citation: Mapping[str, Any], shelf: _Shelf, run: Run) -> SourceView:
         url=citation["url"],
         score=citation["score"],
         before=before,
-        marked=marked,
+        pieces=_pieces(text, spans),
         after=after,
+        place=place,
+        page=citation["page"],
         passage_url=_passage_url(run, chunk) if chunk else "",
     )
+
+
+def _spans(run: Run, number: int, length: int) -> list[tuple[int, int]]:
+    """Where the answer's sentences rest in a passage, joined and in order; the whole if unknown."""
+    wanted = sorted(
+        (span["start"], min(span["end"], length))
+        for sentence in run.sentences
+        for span in sentence.get("spans", ())
+        if span["passage"] == number
+    )
+    joined: list[tuple[int, int]] = []
+    for start, end in wanted:
+        if joined and start <= joined[-1][1] + 1:
+            start, end = joined[-1][0], max(joined.pop()[1], end)
+        joined.append((start, end))
+    return joined or [(0, length)]
+
+
+def _pieces(text: str, spans: Sequence[tuple[int, int]]) -> list[Piece]:
+    pieces: list[Piece] = []
+    shown = 0
+    for start, end in spans:
+        pieces += [
+            Piece(text[shown:start], is_marked=False),
+            Piece(text[start:end], is_marked=True),
+        ]
+        shown = end
+    pieces.append(Piece(text[shown:], is_marked=False))
+    return [piece for piece in pieces if piece.text]
 
 
 def _around(

@@ -33,6 +33,7 @@ class AskForm(forms.Form):
         required=False,
         empty_label=_("All corpora"),
     )
+    conversation = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's own signature.
         super().__init__(*args, **kwargs)

@@ -11,11 +11,11 @@ from ragapp.domain import trace as entries
 from ragapp.domain.reader import reader_of
 from ragapp.models import Channel, Corpus, Run
 from ragapp.models.rights import visible_runs
-from ragapp.services import runs, stream
+from ragapp.services import conversations, runs, stream
 from ragapp.services.steps import describe
 from ragapp.ui.answer import answer_view
 from ragapp.ui.forms import AskForm, RunFilter
-from ragapp.ui.trace import Trace
+from ragapp.ui.trace import Trace, phases
 from ragapp.ui.traffic import Traffic
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
@@ -41,18 +41,12 @@ def ask(request: TenantRequest) -> HttpResponse:
     form = AskForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            run = runs.ask(
-                request.tenant,
-                form.cleaned_data["question"],
-                actor=request.actor,
-                channel=Channel.PORTAL,
-                corpus=form.cleaned_data["corpus"],
-            )
+            run = _asked(request, form)
         except SluiceError as error:
             refuse(form, error)
         else:
             return redirect("ragapp:ask-run", request.tenant.slug, run.trace_id)
-    return render(request, "ragapp/ask.html", {**_ask_context(), "form": form})
+    return render(request, "ragapp/ask.html", {**_ask_context(request), "form": form})
 
 
 @tenant_page(Action.ASK)
@@ -63,8 +57,13 @@ def ask_run(request: TenantRequest, trace_id: str) -> HttpResponse:
     if request.htmx:
         partial = "ragapp/_answer.html" if run.has_ended else "ragapp/_live_run.html"
         return render(request, partial, {**context, "link_trace": True})
-    form = AskForm(initial={"corpus": run.corpus})
-    return render(request, "ragapp/ask.html", {**context, **_ask_context(run), "form": form})
+    follows = run.conversation is not None and run.conversation.owner == request.actor.name
+    form = AskForm(
+        initial={"corpus": run.corpus, "conversation": run.conversation_id if follows else None}
+    )
+    earlier = conversations.turns(run, reader_of(request.actor)) if follows else []
+    shown = {"form": form, "follows": follows, "earlier": earlier}
+    return render(request, "ragapp/ask.html", {**context, **_ask_context(request), **shown})
 
 
 @tenant_page(Action.VIEW)
@@ -86,11 +85,11 @@ def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
         return HttpResponse(headers={"HX-Refresh": "true"})
     ledger = reverse("proxyconfig:connection-list", args=[request.tenant.slug])
     context = {
-        "run": run,
         "trace": Trace(run.entries),
-        "connections": Traffic(facade.connections(run.trace_id)),
-        "ledger_url": f"{ledger}?trace={run.trace_id}",
+        "connections": None if run.has_ended else Traffic(facade.connections(run.trace_id)),
         **_answer_context(request, run),
+        "run": run,
+        "ledger_url": f"{ledger}?trace={run.trace_id}",
         "result_url": request.path,
     }
     return render(request, "ragapp/run_detail.html", context)
@@ -123,25 +122,44 @@ def run_events(request: TenantRequest, trace_id: str) -> StreamingHttpResponse:
     return response
 
 
-def _ask_context(shown: Run | None = None) -> dict[str, object]:
-    """What stands around a question; the run that is shown needs no second, older mention."""
-    recent = Run.objects.defer(*_LONG)
-    if shown is not None:
-        recent = recent.exclude(trace_id=shown.trace_id)
+def _asked(request: TenantRequest, form: AskForm) -> Run:
+    """The run that the form's question began, in its conversation if it names one."""
+    values = form.cleaned_data
+    thread = values["conversation"]
+    return runs.ask(
+        request.tenant,
+        values["question"],
+        actor=request.actor,
+        channel=Channel.PORTAL,
+        corpus=values["corpus"],
+        conversation=(
+            conversations.visible_conversation(thread, actor=request.actor) if thread else None
+        ),
+    )
+
+
+def _ask_context(request: TenantRequest) -> dict[str, object]:
+    """What stands around a question."""
     return {
         "samples": SAMPLES,
-        "recent": recent[:RECENT],
+        "threads": conversations.recent(request.actor, RECENT),
         "has_corpus": Corpus.objects.filter(chunk_count__gt=0).exists(),
     }
 
 
 def _answer_context(request: TenantRequest, run: Run) -> dict[str, object]:
     if run.has_ended:
-        return {"is_live": False, "answer": answer_view(run, reader_of(request.actor))}
+        return {
+            "is_live": False,
+            "answer": answer_view(run, reader_of(request.actor)),
+            "trace": Trace(run.entries),
+            "connections": Traffic(facade.connections(run.trace_id)),
+        }
     address = [run.tenant.slug, run.trace_id]
     return {
         "is_live": True,
         "steps": [describe(entries.from_json(entry)) for entry in run.entries],
+        "phases": phases(run.entries),
         "stream_url": reverse("ragapp:run-events", args=address),
         "result_url": reverse("ragapp:ask-run", args=address),
     }

@@ -62,6 +62,16 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of the way that a reader waits for; ``kinds`` are the entries that end it."""
+
+    label: str
+    icon: str
+    kinds: str
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A model call with its rate."""
 
@@ -175,6 +185,18 @@ class Trace:
 
     def _of(self, kind: type[E]) -> list[E]:
         return [entry for entry in self.entries if isinstance(entry, kind)]
+
+
+def phases(stored: Iterable[Mapping[str, Any]]) -> list[Phase]:
+    """Search, read, grade, answer: how far a run has come."""
+    seen = {str(entry.get("purpose") or entry["kind"]) for entry in stored}
+    known = (
+        (_("Search"), "search", "search"),
+        (_("Read"), "document", "prompt"),
+        (_("Grade"), "grade", "grade"),
+        (_("Answer"), "ask", "answer"),
+    )
+    return [Phase(label, icon, kinds, kinds in seen) for label, icon, kinds in known]
 
 
 def row(entry: Entry) -> Row:

@@ -42,7 +42,7 @@ class Skill:
     """
 
     auc: float = 0.85
-    shared: float = 0.5
+    shared: float = 0.25
     bias: float = 0.7
     scale: float = 1.5
     right: float = 0.9

@@ -43,7 +43,14 @@
       if (steps && snapshot.steps) steps.replaceChildren(...snapshot.steps.map((step) => line(template, step)));
     });
     stream.addEventListener("token", (event) => text.append(JSON.parse(event.data).text));
-    stream.addEventListener("step", (event) => steps && steps.append(line(template, JSON.parse(event.data))));
+    const reach = (step) => box.querySelectorAll("[data-phase]").forEach((phase) => {
+      if (phase.dataset.phase.split(" ").includes(step.entry.purpose || step.entry.kind)) phase.classList.add("done");
+    });
+    stream.addEventListener("step", (event) => {
+      const step = JSON.parse(event.data);
+      reach(step);
+      if (steps) steps.append(line(template, step));
+    });
     stream.addEventListener("end", () => {
       stream.close();
       window.htmx.ajax("GET", box.dataset.result, { target: box, swap: "outerHTML" });

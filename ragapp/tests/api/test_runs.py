@@ -59,6 +59,18 @@ def test_question_to_one_corpus(alice, charlie):
 
 
 @pytest.mark.django_db
+def test_follow_up_names_its_conversation_and_only_the_owners_own(alice, bob, charlie):
+    first = post(alice, "runs", {"question": "What is SNAT?"}).json()
+    follow_up = {"question": "Why?", "conversation": first["conversation"]}
+
+    second = post(alice, "runs", follow_up)
+
+    assert (second.status_code, second.json()["conversation"]) == (202, first["conversation"])
+    assert post(bob, "runs", follow_up).status_code == 404
+    assert post(charlie, "runs", follow_up).status_code == 404
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("body", [{}, {"question": ""}, {"question": "x" * 4001}, {"query": "x"}])
 def test_question_that_is_none_is_refused(alice, body):
     assert post(alice, "runs", body).status_code == 400

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from ragapp.models import Chunk, Document, Run
 from ragapp.services import corpora
-from ragapp.tests.factories import CorpusFactory, RunFactory, indexed
+from ragapp.tests.factories import ConversationFactory, CorpusFactory, RunFactory, indexed
 from ragapp.ui.trace import Trace
 from tenants.domain.states import AnswerEnd, OperationState
 from tenants.models import tenant_scope
@@ -174,3 +174,46 @@ def test_trace_places_each_step_where_it_began_and_sums_the_model():
     assert [(line.start_ms, line.ms) for line in trace.rows] == [(5, 0), (100, 1400)]
     assert (trace.total_ms, trace.tokens_in, trace.tokens_out) == (1500, 30, 70)
     assert trace.model_calls[0].rate == 50
+
+
+def test_follow_up_shows_the_conversation_before_it(alice, acme):
+    thread = ConversationFactory(tenant=acme, owner="alice")
+    said = {"tenant": acme, "conversation": thread, "state": OperationState.SUCCEEDED.value}
+    RunFactory(**said, question="What is SNAT?", answer="A pool.", end=AnswerEnd.FOUND.value)
+    run = RunFactory(**said, question="And why?", end=AnswerEnd.NOT_FOUND.value)
+
+    page = alice.client.get(reverse("ragapp:ask-run", args=["acme", run.trace_id]))
+    posted = alice.client.post(
+        reverse("ragapp:ask", args=["acme"]), {"question": "When?", "conversation": thread.pk}
+    )
+
+    assert [turn.question for turn in page.context["earlier"]] == ["What is SNAT?"]
+    assert f'name="conversation" value="{thread.pk}"' in page.content.decode()
+    with tenant_scope(acme.pk):
+        asked = Run.objects.get(trace_id=posted.headers["X-Trace-Id"])
+    assert asked.conversation_id == thread.pk
+
+
+def test_conversation_of_a_colleague_is_neither_shown_nor_joined(bob, acme):
+    thread = ConversationFactory(tenant=acme, owner="alice")
+    run = RunFactory(tenant=acme, conversation=thread, state=OperationState.SUCCEEDED.value)
+
+    page = bob.client.get(reverse("ragapp:ask-run", args=["acme", run.trace_id]))
+    refused = bob.client.post(
+        reverse("ragapp:ask", args=["acme"]), {"question": "When?", "conversation": thread.pk}
+    )
+
+    assert (page.context["earlier"], list(page.context["threads"])) == ([], [])
+    assert "of yours" in refused.content.decode()
+
+
+def test_the_exact_span_of_a_claim_is_marked(alice, acme, answered):
+    run = answered.run
+    run.sentences[0]["spans"] = [{"passage": 1, "start": 2, "end": 11}]
+    with tenant_scope(acme.pk):
+        run.save(update_fields=["sentences"])
+
+    page = alice.client.get(reverse("ragapp:ask-run", args=["acme", run.trace_id]))
+
+    assert "<mark>SNAT pool</mark>" in page.content.decode()
+    assert "2 to 11" in page.content.decode()
