@@ -18,6 +18,7 @@ ANSWER_END = "\n\n"
 
 # Template joints, suffixes and the answer's own room beside it: what a prompt may not use up.
 RESERVED_TOKENS = 160
+_NUMBERED = re.compile(r"^([ \t]*)\[(\d{1,3})\]", re.MULTILINE)
 # A corpus's own instructions; longer ones would crowd out the passages.
 MOST_INSTRUCTIONS = 2000
 
@@ -142,7 +143,9 @@ def _body(passage: Passage) -> str:
     first, _, rest = passage.text.partition("\n")
     heading = first.lstrip("#").strip()
     is_said = first.startswith("#") and heading in (passage.title, *passage.section)
-    return rest.strip() if is_said and rest.strip() else passage.text
+    text = rest.strip() if is_said and rest.strip() else passage.text
+    # A line that begins as a passage does would pass for one.
+    return _NUMBERED.sub(r"\1(\2)", text)
 
 
 def _line(place: str) -> str:

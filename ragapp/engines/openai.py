@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 
+from ragapp.domain.defuse import defused
 from ragapp.domain.engine import Finish, Generation, Message, Usage, continued
 from tenants.errors import InvalidError, PermanentError, TransientError
 
@@ -174,7 +175,7 @@ class OpenAISession:
         begin = time.perf_counter()
         asked = continued(self._messages, instruction + _choose(choices))
         body: dict[str, object] = {
-            "messages": _wire(asked),
+            "messages": wire_messages(asked),
             "max_tokens": max_new_tokens,
             "temperature": 0,
             "logprobs": True,
@@ -210,7 +211,7 @@ class OpenAISession:
         )
         answer = self._engine.complete(
             {
-                "messages": _wire(asked),
+                "messages": wire_messages(asked),
                 "max_tokens": 1,
                 "temperature": 0,
                 "logprobs": True,
@@ -336,5 +337,6 @@ def _choose(choices: Sequence[str]) -> str:
     return "\nAnswer with one of these, word for word:\n" + "\n".join(choices)
 
 
-def _wire(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.text} for message in messages]
+def wire_messages(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The chat as it is sent: the server's own template meets no control token in any text."""
+    return [{"role": message.role, "content": defused(message.text)} for message in messages]
