@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from tenants.domain.actor import Actor
+from tenants.domain.roles import Action
 from tenants.models.member import User
 from tenants.models.scoped import Scope, open_scope
 from tenants.models.tenant import Tenant
@@ -84,7 +86,9 @@ class Shell:
         """The menu of the tenant's pages; empty outside a tenant."""
         if self.tenant is None:
             return ()
-        return tuple(_groups(self.tenant.slug, self._request.path))
+        actor: Actor | None = getattr(self._request, "actor", None)
+        may_train = actor is None or actor.may(Action.TRAIN)
+        return tuple(_groups(self.tenant.slug, self._request.path, may_train=may_train))
 
 
 def visible_scope(user: User) -> AbstractContextManager[Scope]:
@@ -98,7 +102,7 @@ def navigation(request: HttpRequest) -> dict[str, object]:
     return {"shell": Shell(request)}
 
 
-def _groups(slug: str, path: str) -> Iterator[Group]:
+def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
     def link(label: str, name: str, icon: str) -> Link:
         href = reverse(name, args=[slug])
         is_overview = name == "portal:tenant-overview"
@@ -114,14 +118,14 @@ def _groups(slug: str, path: str) -> Iterator[Group]:
             link(_("Sync"), "proxyconfig:sync-detail", "sync"),
         ),
     )
-    yield Group(
-        _("Knowledge"),
-        (
-            link(_("Corpora"), "ragapp:corpus-list", "corpus"),
-            link(_("Ask"), "ragapp:ask", "ask"),
-            link(_("Runs"), "ragapp:run-list", "run"),
-        ),
+    knowledge = (
+        link(_("Corpora"), "ragapp:corpus-list", "corpus"),
+        link(_("Ask"), "ragapp:ask", "ask"),
+        link(_("Runs"), "ragapp:run-list", "run"),
     )
+    # Readers and DevOps would only be told that they may not.
+    measured = (link(_("Evaluation"), "ragapp:evaluation-list", "grade"),) if may_train else ()
+    yield Group(_("Knowledge"), (*knowledge, *measured))
     yield Group(
         _("Record"),
         (

@@ -2,12 +2,20 @@
 
 from django.urls import path
 
-from ragapp.ui import corpus_views, run_views
+from ragapp.ui import (
+    corpus_views,
+    evaluation_views,
+    feedback_views,
+    question_views,
+    run_views,
+)
 
 app_name = "ragapp"
 
 _CORPORA = "t/<slug:tenant>/corpora/"
 _RUNS = "t/<slug:tenant>/runs/"
+_EVALUATION = "t/<slug:tenant>/evaluation/"
+_SETS = f"{_EVALUATION}sets/"
 
 urlpatterns = [
     path(_CORPORA, corpus_views.corpus_list, name="corpus-list"),
@@ -31,4 +39,61 @@ urlpatterns = [
     path(f"{_RUNS}<slug:trace_id>/", run_views.run_detail, name="run-detail"),
     path(f"{_RUNS}<slug:trace_id>/events/", run_views.run_events, name="run-events"),
     path(f"{_RUNS}<slug:trace_id>/stop/", run_views.run_cancel, name="run-cancel"),
+    path(f"{_RUNS}<slug:trace_id>/feedback/", feedback_views.feedback_give, name="feedback-give"),
+    path(_EVALUATION, evaluation_views.evaluation_list, name="evaluation-list"),
+    path(f"{_EVALUATION}new/", evaluation_views.evaluation_create, name="evaluation-create"),
+    path(
+        f"{_EVALUATION}compare/",
+        evaluation_views.evaluation_compare,
+        name="evaluation-compare",
+    ),
+    path(f"{_EVALUATION}review/", feedback_views.feedback_list, name="feedback-list"),
+    path(f"{_EVALUATION}review/<int:pk>/", feedback_views.feedback_review, name="feedback-review"),
+    path(f"{_EVALUATION}<int:pk>/", evaluation_views.evaluation_detail, name="evaluation-detail"),
+    path(
+        f"{_EVALUATION}<int:pk>/questions/<int:position>/",
+        evaluation_views.evaluation_answer,
+        name="evaluation-answer",
+    ),
+    path(
+        f"{_EVALUATION}<int:pk>/promote/",
+        evaluation_views.evaluation_promote,
+        name="evaluation-promote",
+    ),
+    path(
+        f"{_EVALUATION}<int:pk>/restore/",
+        evaluation_views.evaluation_restore,
+        name="evaluation-restore",
+    ),
+    path(
+        f"{_EVALUATION}<int:pk>/continue/",
+        evaluation_views.evaluation_continue,
+        name="evaluation-continue",
+    ),
+    path(
+        f"{_EVALUATION}<int:pk>/delete/",
+        evaluation_views.evaluation_delete,
+        name="evaluation-delete",
+    ),
+    path(_SETS, question_views.set_list, name="question-set-list"),
+    path(f"{_SETS}new/", question_views.set_create, name="question-set-create"),
+    path(f"{_SETS}<slug:name>/", question_views.set_detail, name="question-set-detail"),
+    path(f"{_SETS}<slug:name>/edit/", question_views.set_edit, name="question-set-edit"),
+    path(f"{_SETS}<slug:name>/freeze/", question_views.set_freeze, name="question-set-freeze"),
+    path(f"{_SETS}<slug:name>/delete/", question_views.set_delete, name="question-set-delete"),
+    path(
+        f"{_SETS}<slug:name>/questions/new/",
+        question_views.question_create,
+        name="question-create",
+    ),
+    path(
+        f"{_SETS}<slug:name>/questions/<int:pk>/",
+        question_views.question_edit,
+        name="question-edit",
+    ),
+    path(
+        f"{_SETS}<slug:name>/questions/<int:pk>/delete/",
+        question_views.question_delete,
+        name="question-delete",
+    ),
 ]

@@ -97,7 +97,7 @@ def world(tenant: Tenant, user: User) -> World:
     CalibrationFactory(corpus=corpus)
     AuditEntryFactory(tenant=tenant)
     question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")
-    answer = EvaluationAnswerFactory(evaluation__question_set=question.question_set)
+    answer = EvaluationAnswerFactory(evaluation__question_set=question.question_set, position=1)
     QuotaFactory(tenant=tenant)
     thread = ConversationFactory(tenant=tenant, corpus=corpus)
     key = f"slc_{tenant.slug}"

@@ -7,8 +7,16 @@ import pytest
 from proxyconfig.models import Plan
 from proxyconfig.services import policies
 from proxyconfig.services.policies import EgressDraft, IngressDraft, RuleDraft
-from ragapp.models import Corpus, Document, Run
-from ragapp.tests.factories import CorpusFactory, RunFactory, SourceFactory, indexed
+from ragapp.models import Corpus, Document, EvaluationAnswer, Feedback, JudgedQuestion, Run
+from ragapp.tests.factories import (
+    CorpusFactory,
+    EvaluationAnswerFactory,
+    FeedbackFactory,
+    JudgedQuestionFactory,
+    RunFactory,
+    SourceFactory,
+    indexed,
+)
 from tenants.models import ApiToken, Operation
 from tenants.tests.broker import broker
 from tenants.tests.factories import (
@@ -33,6 +41,9 @@ class Furnished:
     corpus: Corpus
     document: Document
     run: Run
+    question: JudgedQuestion
+    measured: EvaluationAnswer
+    feedback: Feedback
     operation: Operation
     token: ApiToken
 
@@ -60,11 +71,18 @@ def furnished(alice: Person, cluster) -> Furnished:
         )
     corpus = CorpusFactory(tenant=acme, name="product")
     SourceFactory(corpus=corpus)
+    question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")
+    run = RunFactory(tenant=acme)
     return Furnished(
         plan=plan,
         corpus=corpus,
         document=indexed(corpus, ["A SNAT pool is a set of addresses.", "It has an owner."]),
-        run=RunFactory(tenant=acme),
+        run=run,
+        question=question,
+        measured=EvaluationAnswerFactory(
+            evaluation__question_set=question.question_set, position=1
+        ),
+        feedback=FeedbackFactory(run=run),
         operation=OperationFactory(tenant=acme),
         token=ApiTokenFactory(tenant=acme, user=alice.user),
     )

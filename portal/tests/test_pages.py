@@ -71,6 +71,18 @@ PAGES: dict[str, Arguments] = {
     "ragapp:ask-run": lambda rows: [rows.run.trace_id],
     "ragapp:run-list": none,
     "ragapp:run-detail": lambda rows: [rows.run.trace_id],
+    "ragapp:evaluation-list": none,
+    "ragapp:evaluation-create": none,
+    "ragapp:evaluation-detail": lambda rows: [rows.measured.evaluation_id],
+    "ragapp:evaluation-answer": lambda rows: [rows.measured.evaluation_id, 1],
+    "ragapp:question-set-list": none,
+    "ragapp:question-set-create": none,
+    "ragapp:question-set-detail": lambda rows: ["people"],
+    "ragapp:question-set-edit": lambda rows: ["people"],
+    "ragapp:question-create": lambda rows: ["people"],
+    "ragapp:question-edit": lambda rows: ["people", rows.question.pk],
+    "ragapp:feedback-list": none,
+    "ragapp:feedback-review": lambda rows: [rows.feedback.pk],
 }
 # What only POST reaches, and who may not: a reader.
 ACTIONS: dict[str, Arguments] = {
@@ -81,9 +93,24 @@ ACTIONS: dict[str, Arguments] = {
     "ragapp:corpus-train": lambda rows: ["product"],
     "ragapp:document-delete": lambda rows: [rows.document.pk],
     "ragapp:run-cancel": lambda rows: [rows.run.trace_id],
+    "ragapp:evaluation-promote": lambda rows: [rows.measured.evaluation_id],
+    "ragapp:evaluation-restore": lambda rows: [rows.measured.evaluation_id],
+    "ragapp:evaluation-continue": lambda rows: [rows.measured.evaluation_id],
+    "ragapp:evaluation-delete": lambda rows: [rows.measured.evaluation_id],
+    "ragapp:question-set-freeze": lambda rows: ["people"],
+    "ragapp:question-set-delete": lambda rows: ["people"],
+    "ragapp:question-delete": lambda rows: ["people", rows.question.pk],
+    "ragapp:feedback-give": lambda rows: [rows.run.trace_id],
 }
-# A rollback needs an older revision, and the stream is no page: they have tests of their own.
-ELSEWHERE = {"proxyconfig:plan-rollback", "ragapp:run-events", "portal:overview", "portal:theme"}
+# A rollback needs an older revision, a comparison two evaluations, and the stream is no page: they
+# have tests of their own.
+ELSEWHERE = {
+    "proxyconfig:plan-rollback",
+    "ragapp:evaluation-compare",
+    "ragapp:run-events",
+    "portal:overview",
+    "portal:theme",
+}
 # Lists, with how many queries each costs, whatever the number of its rows.
 LISTS = {
     "portal:tenant-overview": 28,
@@ -102,6 +129,10 @@ LISTS = {
 # Pages that a reader may not open, since they exist to change something.
 WRITERS_ONLY = {
     name for name in PAGES if name.endswith(("-create", "-delete")) or name == "ragapp:corpus-edit"
+} | {
+    name
+    for name in PAGES
+    if name.startswith(("ragapp:evaluation", "ragapp:question", "ragapp:feedback"))
 }
 
 
@@ -162,7 +193,8 @@ def test_actions_on_another_tenant_are_not_found(furnished, charlie):
 
 
 def test_actions_are_refused_to_a_reader(furnished, bob):
-    names = set(ACTIONS) - {"ragapp:run-cancel"}  # Whoever may ask may stop.
+    # Whoever may ask may stop, and say what they think of the answer.
+    names = set(ACTIONS) - {"ragapp:run-cancel", "ragapp:feedback-give"}
     # A token of somebody else is no more visible to a reader than one of another tenant.
     expected = {name: 404 if name == "tenants:token-revoke" else 403 for name in names}
 

@@ -91,6 +91,12 @@ class QuestionWriteSerializer(StrictSerializer):
         )
 
 
+class AcceptanceSerializer(QuestionWriteSerializer):
+    """What feedback becomes, and in which set."""
+
+    question_set = serializers.CharField(max_length=63)
+
+
 class JudgedQuestionSerializer(serializers.ModelSerializer[JudgedQuestion]):
     """A question with its right answers."""
 

@@ -5,6 +5,8 @@ from typing import Any
 from django.urls import path
 
 from ragapp.api.corpora import ChunkViewSet, CorpusViewSet, DocumentViewSet
+from ragapp.api.evaluations import EvaluationAnswerViewSet, EvaluationViewSet
+from ragapp.api.feedback import FeedbackViewSet, OwnFeedbackViewSet
 from ragapp.api.language_models import LanguageModelViewSet
 from ragapp.api.questions import JudgedQuestionViewSet, QuestionSetViewSet
 from ragapp.api.renderers import EVENT_RENDERERS
@@ -84,6 +86,63 @@ urlpatterns = [
         f"{_TENANT}/question-sets/<str:name>/questions/<int:pk>",
         JudgedQuestionViewSet.as_view({**_ROW, "put": "update"}),
         name="judged-question-detail",
+    ),
+    path(f"{_TENANT}/evaluations", EvaluationViewSet.as_view(_COLLECTION), name="evaluation-list"),
+    path(
+        f"{_TENANT}/evaluations/<int:pk>",
+        EvaluationViewSet.as_view(_ROW),
+        name="evaluation-detail",
+    ),
+    path(
+        f"{_TENANT}/evaluations/<int:pk>/continue",
+        EvaluationViewSet.as_view({"post": "resume"}),
+        name="evaluation-continue",
+    ),
+    path(
+        f"{_TENANT}/evaluations/<int:pk>/promote",
+        EvaluationViewSet.as_view({"post": "promote"}),
+        name="evaluation-promote",
+    ),
+    path(
+        f"{_TENANT}/evaluations/<int:pk>/restore",
+        EvaluationViewSet.as_view({"post": "restore"}),
+        name="evaluation-restore",
+    ),
+    path(
+        f"{_TENANT}/evaluations/<int:pk>/comparison/<int:other>",
+        EvaluationViewSet.as_view({"get": "comparison"}),
+        name="evaluation-comparison",
+    ),
+    path(
+        f"{_TENANT}/evaluations/<int:pk>/answers",
+        EvaluationAnswerViewSet.as_view({"get": "list"}),
+        name="evaluation-answer-list",
+    ),
+    path(
+        f"{_TENANT}/evaluations/<int:pk>/answers/<int:position>",
+        EvaluationAnswerViewSet.as_view({"get": "retrieve"}),
+        name="evaluation-answer-detail",
+    ),
+    path(f"{_TENANT}/feedback", FeedbackViewSet.as_view({"get": "list"}), name="feedback-list"),
+    path(
+        f"{_TENANT}/feedback/<int:pk>",
+        FeedbackViewSet.as_view({"get": "retrieve"}),
+        name="feedback-detail",
+    ),
+    path(
+        f"{_TENANT}/feedback/<int:pk>/accept",
+        FeedbackViewSet.as_view({"post": "accept"}),
+        name="feedback-accept",
+    ),
+    path(
+        f"{_TENANT}/feedback/<int:pk>/dismiss",
+        FeedbackViewSet.as_view({"post": "dismiss"}),
+        name="feedback-dismiss",
+    ),
+    path(
+        f"{_TENANT}/runs/<str:trace_id>/feedback",
+        OwnFeedbackViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
+        name="run-feedback",
     ),
     path(
         f"{_TENANT}/runs",

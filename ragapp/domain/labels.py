@@ -1,7 +1,8 @@
 """What a judged question says of each grade of a run that answered it: calibrations learn it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ragapp.domain.ends import Answer
 from ragapp.domain.grade import Grade, Question
@@ -72,3 +73,12 @@ def labelled(judged: Judged, reached: Answer) -> JudgedRun:
 def _last_reading(grades: Sequence[Grade], count: int) -> Sequence[Grade]:
     relevance = [grade for grade in grades if grade.question is Question.RELEVANT]
     return relevance[-count:] if count else ()
+
+
+def judged_run(stored: Mapping[str, Any]) -> JudgedRun:  # Any: as nested as JSON is.
+    """What ``asdict`` of a judged run stored."""
+    single = ("answerable", "grounded", "answers", "right")
+    return JudgedRun(
+        relevant=tuple(Sample(**sample) for sample in stored["relevant"]),
+        **{name: Sample(**stored[name]) if stored[name] else None for name in single},
+    )

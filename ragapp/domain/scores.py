@@ -6,6 +6,7 @@ absent there, so that a mean is over the questions that it is about; ``n`` says 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from ragapp.domain import metrics
@@ -35,6 +36,15 @@ class Metric:
     is_high_good: bool = True
     is_headline: bool = False
     unit: str = ""
+
+
+class Turn(StrEnum):
+    """Which way one question went from one evaluation to another."""
+
+    BETTER = "Better"
+    WORSE = "Worse"
+    MIXED = "Mixed"
+    SAME = "Same"
 
 
 METRICS: tuple[Metric, ...] = (
@@ -187,6 +197,33 @@ def differences(
             old, new = zip(*pairs, strict=True)
             found[metric.name] = compare(old, new, is_high_good=metric.is_high_good)
     return found
+
+
+# What tells whether a question went better; its cost always differs a little.
+_TURNING = (
+    "ndcg_at_10",
+    "recall_at_10",
+    "match",
+    "token_f1",
+    "groundedness",
+    "refused_rightly",
+    "refused_wrongly",
+)
+
+
+def turn(before: Mapping[str, float], after: Mapping[str, float]) -> Turn:
+    """Which way a question went, by the metrics that both have."""
+    gains = [
+        (after[name] - before[name]) * (1 if METRIC_BY_NAME[name].is_high_good else -1)
+        for name in _TURNING
+        if name in before and name in after
+    ]
+    is_better, is_worse = any(gain > 0 for gain in gains), any(gain < 0 for gain in gains)
+    if is_better and is_worse:
+        return Turn.MIXED
+    if is_better:
+        return Turn.BETTER
+    return Turn.WORSE if is_worse else Turn.SAME
 
 
 def _share_relevant(judged: Judged, read: Sequence[Found]) -> float:

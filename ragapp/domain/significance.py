@@ -15,6 +15,8 @@ CONFIDENCE = 0.95
 LEVEL = 1 - CONFIDENCE
 RESAMPLES = 2000
 ROUNDS = 10_000
+# Draws in all, so that a comparison of thousands of questions is still a page's work.
+MOST_DRAWS = 2_000_000
 # Fewer pairs than this cannot reach a p of 0.05 by flipping signs, whatever their differences.
 FEWEST_PAIRS = 6
 _Z = 1.959964  # The normal distribution's 97.5 % point.
@@ -123,8 +125,8 @@ def compare(
 def permutation(differences: Sequence[float], *, seed: int = 0) -> float:
     """Two-sided p of the mean difference: how often do random signs make one as large?
 
-    Exact for a dozen differences and fewer; else over ``ROUNDS`` draws, the seen one counted too,
-    so that it is never 0.
+    Exact for a dozen differences and fewer; else over up to ``ROUNDS`` draws, the seen one counted
+    too, so that it is never 0.
     """
     moved = np.asarray([value for value in differences if value], dtype=np.float64)
     if not moved.size:
@@ -136,9 +138,10 @@ def permutation(differences: Sequence[float], *, seed: int = 0) -> float:
         signs = 1 - 2 * ((np.arange(2**moved.size)[:, None] >> np.arange(moved.size)) & 1)
         return float(np.mean(np.abs(signs @ moved) >= edge))
     random = np.random.default_rng(seed)
-    signs = random.integers(0, 2, size=(ROUNDS, moved.size), dtype=np.int8) * 2 - 1
+    rounds = min(ROUNDS, MOST_DRAWS // moved.size)
+    signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), size=(rounds, moved.size))
     as_large = int(np.count_nonzero(np.abs(signs @ moved) >= edge))
-    return (as_large + 1) / (ROUNDS + 1)
+    return (as_large + 1) / (rounds + 1)
 
 
 def _change(pairs: Sequence[float], p: float, gain: float) -> Change:
@@ -156,6 +159,7 @@ def _bootstrap(
 ) -> tuple[float, float]:
     """The percentile interval of the mean over resampled questions."""
     random = np.random.default_rng(seed)
-    drawn = random.integers(0, values.size, size=(RESAMPLES, values.size))
+    resamples = min(RESAMPLES, MOST_DRAWS // values.size)
+    drawn = random.integers(0, values.size, size=(resamples, values.size))
     low, high = np.quantile(values[drawn].mean(axis=1), [LEVEL / 2, 1 - LEVEL / 2])
     return float(low), float(high)

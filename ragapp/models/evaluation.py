@@ -109,6 +109,7 @@ class Purpose(models.TextChoices):
     ANSWERS = "answers", "Retrieval and answers"
     RETRIEVAL = "retrieval", "Retrieval only"
     WEIGHT = "weight", "Best dense weight"
+    CALIBRATION = "calibration", "Calibration of grades"
 
 
 class Evaluation(TenantScoped):
@@ -164,6 +165,16 @@ class Evaluation(TenantScoped):
     def settings(self) -> Answering:
         """The settings that were measured."""
         return stored(self.answering)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether its questions are answered, not only searched."""
+        return self.purpose in {Purpose.ANSWERS, Purpose.CALIBRATION}
+
+    @property
+    def calibration_source(self) -> str:
+        """How the calibration that it stores names where it came from."""
+        return f"{self.question_set.name} version {self.set_version}, evaluation {self.pk}"
 
     @property
     def headline(self) -> list[tuple[Metric, dict[str, float]]]:
@@ -275,3 +286,8 @@ class Feedback(TenantScoped):
 
     def __str__(self) -> str:
         return f"{self.get_thumb_display()}: {self.run_id}"
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """What may be said of it, for a form."""
+        return list(Reason.choices)

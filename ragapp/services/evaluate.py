@@ -3,6 +3,8 @@
 People's questions come first: one evaluation at a time in a process, one question at a time, in a
 lane of its own, and it waits while somebody's run is queued or running. Each question is one
 commit, so an evaluation that was killed goes on with the next one.
+
+It searches with the eyes of those who may train, who alone see its pages.
 """
 
 import secrets
@@ -20,18 +22,22 @@ from django.utils import timezone
 
 from proxyconfig.facade import egress_endpoint
 from ragapp.domain import scores, trace
+from ragapp.domain.agent import Settings
 from ragapp.domain.answering import stored
 from ragapp.domain.drive import World
 from ragapp.domain.drive import run as drive
 from ragapp.domain.ends import Answer
 from ragapp.domain.engine import Engine, Message, Session
 from ragapp.domain.judged import Judged, grade_of
+from ragapp.domain.labels import judged_run, labelled
 from ragapp.domain.passage import Passage
+from ragapp.domain.reader import EVERYTHING
 from ragapp.domain.tuning import WEIGHTS, tune
 from ragapp.models import Chunk, Evaluation, EvaluationAnswer, Purpose, Run
-from ragapp.services import index, runs, search, serving
+from ragapp.services import calibration, fit, index, limits, runs, search, serving
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
+from tenants.domain.actor import Actor
 from tenants.domain.states import OperationState
 from tenants.errors import SluiceError, TransientError
 from tenants.models.operation import Operation
@@ -174,7 +180,7 @@ class _Evaluation:
     def run(self) -> None:
         """Every question that is left, then the sums."""
         with tenant_scope(self._tenant_id):
-            found = Evaluation.objects.select_related("corpus").filter(
+            found = Evaluation.objects.select_related("corpus", "question_set").filter(
                 pk=self._operation.target_id or 0
             )
             evaluation = found.first()
@@ -198,7 +204,9 @@ class _Evaluation:
     def _read_model(self) -> None:
         """Which models measure; both stand in the evaluation's row."""
         self._embedder = serving.embedder()
-        self._engine = serving.engine() if self._evaluation.purpose == Purpose.ANSWERS else None
+        self._engine = (
+            serving.engine(self._answering.model) if self._evaluation.asks_model else None
+        )
         with tenant_scope(self._tenant_id):
             self._endpoint = egress_endpoint(self._tenant)
             Evaluation.objects.filter(pk=self._evaluation.pk).update(
@@ -215,6 +223,9 @@ class _Evaluation:
 
     def _give_way(self) -> None:
         """Wait while somebody's question is queued or running, for a while at most."""
+        if self._engine:
+            with tenant_scope(self._tenant_id):
+                limits.admit_measurement(self._tenant)
         begun = time.monotonic()
         while self._engine and _people_wait() and time.monotonic() - begun < PATIENCE_SECONDS:
             self._report("give way to people's questions")
@@ -265,7 +276,15 @@ class _Evaluation:
         corpora = [self._evaluation.corpus_id]
         with tenant_scope(self._tenant_id):
             return _hashed(
-                search.ranked(self._tenant_id, corpora, judged.text, vector, k=k, weight=weight)
+                search.ranked(
+                    self._tenant_id,
+                    corpora,
+                    judged.text,
+                    vector,
+                    k=k,
+                    weight=weight,
+                    reader=EVERYTHING,
+                )
             )
 
     def _answer(self, judged: Judged, measured: _Measured, engine: Engine) -> None:
@@ -278,6 +297,7 @@ class _Evaluation:
                 (self._evaluation.corpus_id,),
                 WayOut(slug, measured.trace_id, self._endpoint),
                 weight=self._answering.dense_weight,
+                reader=EVERYTHING,
             ),
             engine=_Lane(engine, f"evaluation:{slug}"),
             listener=listener,
@@ -285,7 +305,7 @@ class _Evaluation:
             cancel=self._cancel,
         )
         begun = time.monotonic()
-        settings = runs.settings_for(slug, self._answering)
+        settings = self._settings(engine)
         delimiter = f"<<{secrets.token_hex(4)}>>"
         try:
             reached = drive(judged.text, settings=settings, world=world, delimiter=delimiter)
@@ -296,6 +316,15 @@ class _Evaluation:
             measured.error = error.message
             return
         self._take(judged, measured, reached, listener.stored, time.monotonic() - begun)
+
+    def _settings(self, engine: Engine) -> Settings:
+        """As people's questions would be answered; what calibrates is itself uncalibrated."""
+        slug, answering = self._tenant.slug, self._answering
+        if self._evaluation.purpose == Purpose.CALIBRATION:
+            return runs.settings_for(slug, replace(answering, web=False))
+        with tenant_scope(self._tenant_id):
+            known = calibration.in_use([self._evaluation.corpus_id], engine.name)
+        return runs.settings_for(slug, answering, known)
 
     def _take(
         self,
@@ -316,15 +345,18 @@ class _Evaluation:
         }
         answered = scores.Answered(reached.end.value, reached.text, sentences, read)
         measured.metrics |= scores.answer(judged, answered)
+        if self._evaluation.purpose == Purpose.CALIBRATION:
+            measured.usage["labels"] = asdict(labelled(judged, reached))
         measured.metrics["seconds"] = round(seconds, 3)
         measured.metrics["tokens"] = measured.usage["tokens_in"] + measured.usage["tokens_out"]
 
     def _keep(self, row: EvaluationAnswer, measured: _Measured) -> None:
         """Store the question's figures, unless another worker has done so."""
         with tenant_scope(self._tenant_id):
-            EvaluationAnswer.objects.filter(pk=row.pk, answered_at__isnull=True).update(
-                answered_at=timezone.now(), **asdict(measured)
-            )
+            mine = EvaluationAnswer.objects.filter(pk=row.pk, answered_at__isnull=True)
+            stored_now = mine.update(answered_at=timezone.now(), **asdict(measured))
+            if stored_now and self._engine:
+                limits.charge_measurement(self._tenant_id, int(measured.metrics.get("tokens", 0)))
         self._done += 1
         self._report("measure")
 
@@ -363,7 +395,23 @@ class _Evaluation:
             for metric in scores.METRICS
             if metric.is_headline and metric.name in metrics
         }
+        if self._evaluation.purpose == Purpose.CALIBRATION:
+            headline |= self._calibrated([usage for _, usage, _ in known])
         operations.finish(self._operation, result=headline)
+
+    def _calibrated(self, usages: Sequence[Mapping[str, Any]]) -> Json:
+        """Fit and store what the grades are worth; from now on people's questions are graded so."""
+        judged_runs = [judged_run(usage["labels"]) for usage in usages if "labels" in usage]
+        fitted = fit.fit(judged_runs)
+        with tenant_scope(self._tenant_id):
+            rows = calibration.store(
+                self._evaluation.corpus,
+                self._engine.name if self._engine else "",
+                fitted,
+                actor=Actor(self._evaluation.created_by, trace_id=self._operation.trace_id),
+                source=self._evaluation.calibration_source,
+            )
+        return {"calibration": rows[0].version}
 
     def _tuned(self, known: Sequence[tuple[Any, Any, Any]]) -> dict[str, Json]:
         """Of a sweep: the best weight becomes the setting to promote, the sweep is kept."""
@@ -414,7 +462,7 @@ def _cost(usages: Sequence[Mapping[str, Any]]) -> Json:
     summed: Json = {}
     for usage in usages:
         for name, value in usage.items():
-            if name not in ("seconds", "by_weight"):
+            if name not in ("seconds", "by_weight", "labels"):
                 summed[name] = summed.get(name, 0) + value
     seconds = sorted(usage["seconds"] for usage in usages if "seconds" in usage)
     if seconds:

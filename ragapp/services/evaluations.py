@@ -13,13 +13,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from ragapp.domain import scores
 from ragapp.domain.answering import Answering, stored
+from ragapp.domain.significance import Difference
 from ragapp.models import Corpus, Evaluation, EvaluationAnswer, JudgedQuestion, Purpose, QuestionSet
 from ragapp.models.corpus import MOST_PASSAGES
+from ragapp.services import fit, language_models
 from ragapp.services.corpora import MOST_INSTRUCTIONS
 from tenants import audit
 from tenants.domain.actor import Actor
-from tenants.errors import ConflictError, InvalidError, NotVisibleError
+from tenants.errors import ConflictError, InvalidError, NotVisibleError, SluiceError
 from tenants.models.operation import Operation, OperationKind
 from tenants.services import operations
 
@@ -132,11 +135,15 @@ def obstacle(evaluation: Evaluation) -> str:
     corpus = evaluation.corpus
     if evaluation.ended_at is None:
         return "It is not complete yet."
+    if evaluation.purpose == Purpose.CALIBRATION:
+        return "A calibration is in use as soon as it is made; there is nothing to promote."
     if corpus.trained_at != evaluation.trained_at or corpus.chunk_count != evaluation.chunk_count:
         return (
             f"The corpus {corpus.name} was changed since: its documents are no longer those that"
             " were measured. Evaluate again."
         )
+    if complaint := _model_complaint(proposed(evaluation)):
+        return complaint
     if proposed(evaluation) == corpus.answering:
         return f"The corpus {corpus.name} is answered so already."
     return ""
@@ -204,6 +211,11 @@ def restore(evaluation: Evaluation, *, actor: Actor, reason: str = "") -> Corpus
     return corpus
 
 
+def differences(before: Evaluation, after: Evaluation) -> dict[str, Difference]:
+    """Each metric that both have, over the questions that both measured."""
+    return scores.differences(_values(before), _values(after))
+
+
 def changes(before: Answering, after: Answering) -> list[Mapping[str, object]]:
     """The settings that differ, as pages and the API show them."""
     old, new = asdict(before), asdict(after)
@@ -214,10 +226,17 @@ def changes(before: Answering, after: Answering) -> list[Mapping[str, object]]:
     ]
 
 
+def _values(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """The metrics of each measured question, by its text's hash."""
+    rows = EvaluationAnswer.objects.filter(evaluation=evaluation, answered_at__isnull=False)
+    return dict(rows.values_list("text_hash", "metrics"))
+
+
 def _questions(question_set: QuestionSet, purpose: Purpose) -> list[JudgedQuestion]:
     """Those that the purpose can measure: a ranking needs something judged relevant."""
     rows = question_set.questions.all()
-    return list(rows if purpose == Purpose.ANSWERS else rows.exclude(relevant=[]))
+    is_ranking = purpose in {Purpose.RETRIEVAL, Purpose.WEIGHT}
+    return list(rows.exclude(relevant=[]) if is_ranking else rows)
 
 
 def _check(
@@ -226,12 +245,18 @@ def _check(
     fields: dict[str, list[str]] = {}
     if not corpus.chunk_count:
         fields["question_set"] = [f"The corpus {corpus.name} has no chunk yet. Train it first."]
+    elif purpose == Purpose.CALIBRATION and len(asked) < fit.FEWEST:
+        fields["question_set"] = [
+            f"A calibration needs at least {fit.FEWEST} questions; the set has {len(asked)}."
+        ]
     elif not asked and purpose == Purpose.ANSWERS:
         fields["question_set"] = ["The set has no question yet. Add some first."]
     elif not asked:
         fields["question_set"] = [
             "No question of the set says what is relevant, so no ranking can be measured."
         ]
+    if complaint := _model_complaint(answering):
+        fields["model"] = [complaint]
     if not 0 <= answering.dense_weight <= 1:
         fields["dense_weight"] = ["A number from 0 to 1."]
     if not 1 <= answering.passages <= MOST_PASSAGES:
@@ -241,6 +266,17 @@ def _check(
     if fields:
         said = " ".join(complaint for complaints in fields.values() for complaint in complaints)
         raise InvalidError(f"The evaluation cannot begin. {said}", fields=fields)
+
+
+def _model_complaint(answering: Answering) -> str:
+    """Why its model cannot be used; empty if it can, or is the platform's default."""
+    if not answering.model:
+        return ""
+    try:
+        language_models.allowed(answering.model)
+    except SluiceError as error:
+        return error.message
+    return ""
 
 
 def _copy(evaluation: Evaluation, position: int, question: JudgedQuestion) -> EvaluationAnswer:

@@ -29,6 +29,21 @@ def admit_question(tenant: Tenant, *, actor: Actor) -> None:
     )
 
 
+def admit_measurement(tenant: Tenant) -> None:
+    """Refuse an evaluation's next question where the day's tokens are spent; inside its scope.
+
+    Raises:
+        QuotaError: they are; tomorrow the evaluation can be continued.
+    """
+    by_rows = held(tenant.pk)
+    quotas.take(tenant, Want(Resource.TOKENS_PER_DAY, held=by_rows[Resource.TOKENS_PER_DAY]))
+
+
+def charge_measurement(tenant_id: int, tokens: int) -> None:
+    """Count what an evaluation's question used; call it in the transaction that stores it."""
+    quotas.charge(tenant_id, Resource.TOKENS_PER_DAY, tokens)
+
+
 def charge_tokens(run: Run) -> None:
     """Count what a run used; call it in the transaction that ends the run."""
     tokens = run.usage.get("tokens_in", 0) + run.usage.get("tokens_out", 0)

@@ -49,9 +49,9 @@ def visible_set(name: str) -> QuestionSet:
 
 def counted_sets() -> QuerySet[QuestionSet]:
     """The scope's sets with ``question_count`` and their corpus."""
-    return QuestionSet.objects.select_related("tenant", "corpus").annotate(
-        question_count=Count("questions")
-    )
+    counted = QuestionSet.objects.annotate(question_count=Count("questions"))
+    # A grouped query forgets the model's own order.
+    return counted.select_related("tenant", "corpus").order_by("name")
 
 
 def visible_question(question_set: QuestionSet, pk: int) -> JudgedQuestion:

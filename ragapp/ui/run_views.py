@@ -11,7 +11,7 @@ from ragapp.domain import trace as entries
 from ragapp.domain.reader import reader_of
 from ragapp.models import Channel, Corpus, Run
 from ragapp.models.rights import visible_runs
-from ragapp.services import conversations, runs, stream
+from ragapp.services import conversations, feedback, runs, stream
 from ragapp.services.steps import describe
 from ragapp.ui.answer import answer_view
 from ragapp.ui.forms import AskForm, RunFilter
@@ -154,6 +154,7 @@ def _answer_context(request: TenantRequest, run: Run) -> dict[str, object]:
             "answer": answer_view(run, reader_of(request.actor)),
             "trace": Trace(run.entries),
             "connections": Traffic(facade.connections(run.trace_id)),
+            "feedback": feedback.own(run, request.user.pk),
         }
     address = [run.tenant.slug, run.trace_id]
     return {

@@ -32,9 +32,11 @@ class Tab:
             "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         ), f"{name} scrolls sideways at 390 px"
         if folder:
-            self.page.screenshot(path=Path(folder) / f"{name}-390.png", full_page=True)
+            self.page.screenshot(
+                path=Path(folder) / f"{name}-390.png", full_page=True, caret="initial"
+            )
         self.page.set_viewport_size(WIDE)
         if folder:
-            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True, caret="initial")
         found = Axe().run(self.page)
         assert found.violations_count == 0, found.generate_report()

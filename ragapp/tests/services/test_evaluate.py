@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +14,10 @@ from django.db import connection
 from django.utils import timezone
 
 from ragapp.domain.answering import Answering
+from ragapp.domain.grade import Question
+from ragapp.domain.labels import JudgedRun, Sample
 from ragapp.models import (
+    Calibration,
     Corpus,
     Document,
     Evaluation,
@@ -24,7 +27,7 @@ from ragapp.models import (
     QuestionSet,
     Run,
 )
-from ragapp.services import corpora, evaluations, serving
+from ragapp.services import calibration, corpora, evaluations, serving
 from ragapp.services import evaluate as evaluating
 from ragapp.services.evaluate import evaluate
 from ragapp.tests.factories import (
@@ -34,10 +37,11 @@ from ragapp.tests.factories import (
     RunFactory,
     indexed,
 )
+from tenants.domain.quota import Resource
 from tenants.domain.states import OperationState
 from tenants.errors import ConflictError, InvalidError
 from tenants.models import AuditEntry, Operation, tenant_scope
-from tenants.services import operations
+from tenants.services import operations, quotas
 
 pytestmark = [
     pytest.mark.model,
@@ -197,6 +201,63 @@ def test_sweep_proposes_a_weight_and_says_what_it_gains(alice, question_set):
     assert ended.sweep["gain"]["n"] == 3
 
 
+def labels(number: int) -> dict[str, object]:
+    """Those of a run whose margin tells, with noise, whether its answer is right."""
+    is_so = number % 2 == 0
+    margin = (1.0 if is_so else -1.0) + (number % 7 - 3) * 0.4
+    sample = Sample({"margin": margin}, is_so)
+    return asdict(JudgedRun((sample,), sample, sample, sample, sample))
+
+
+def test_calibration_is_learned_from_a_set_and_used_from_then_on(alice, question_set):
+    for number in range(44):
+        JudgedQuestionFactory(question_set=question_set, text=f"Question {number}?")
+    evaluation = started(alice, question_set, Purpose.CALIBRATION)
+    # A model of random weights is never right: what the others said stands as if measured before
+    # a crash, and the four real questions are still to be asked.
+    with tenant_scope(evaluation.tenant_id):
+        for row in EvaluationAnswer.objects.filter(evaluation=evaluation, position__gt=4):
+            row.usage = {"labels": labels(row.position)}
+            row.answered_at = timezone.now()
+            row.save()
+
+    operation = run(evaluation)
+
+    assert (operation.state, operation.error) == (OperationState.SUCCEEDED, "")
+    assert operation.result["calibration"] == 1
+    with tenant_scope(evaluation.tenant_id):
+        rows = list(Calibration.objects.filter(source=reread(evaluation).calibration_source))
+        known = calibration.in_use([evaluation.corpus_id], reread(evaluation).model)
+    assert {row.created_by for row in rows} == {"alice"}
+    assert Question.RIGHT in known.by_question
+    page = alice.client.get(evaluation.get_absolute_url())
+    assert "What the grades are worth" in page.text
+    assert "nothing to promote" in page.text
+
+
+def test_calibration_of_few_questions_is_refused_at_once(alice, question_set):
+    with pytest.raises(InvalidError, match="at least 40 questions"):
+        started(alice, question_set, Purpose.CALIBRATION)
+
+
+def test_tokens_count_and_stop_an_evaluation_in_words_where_they_are_spent(
+    alice, question_set, settings
+):
+    evaluation = started(alice, question_set)
+    settings.QUOTA_DEFAULTS = {**settings.QUOTA_DEFAULTS, Resource.TOKENS_PER_DAY: 1}
+
+    operation = run(evaluation)
+
+    assert operation.state == OperationState.FAILED
+    assert "What was measured is kept; continue it." in operation.error
+    # The first question found the day's tokens unspent, the second did not.
+    measured = [row.metrics["tokens"] for row in answers(evaluation) if row.answered_at]
+    assert len(measured) == 1
+    with tenant_scope(evaluation.tenant_id):
+        used = {s.resource: s.used for s in quotas.standings(alice.tenant.pk)}
+    assert used[Resource.TOKENS_PER_DAY] == measured[0]
+
+
 def test_model_that_is_not_there_fails_in_words_and_keeps_what_was_measured(
     alice, question_set, settings
 ):
@@ -319,6 +380,7 @@ def test_evaluation_goes_on_after_its_worker_was_killed(alice, question_set, set
         (Answering(passages=0), "passages"),
         (Answering(passages=9), "passages"),
         (Answering(instructions="x" * 4001), "instructions"),
+        (Answering(model="not-on-the-list"), "model"),
     ],
 )
 def test_setting_out_of_its_bounds_is_refused_at_its_field(alice, question_set, answering, field):
