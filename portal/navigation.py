@@ -124,7 +124,14 @@ def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
         link(_("Runs"), "ragapp:run-list", "run"),
     )
     # Readers and DevOps would only be told that they may not.
-    measured = (link(_("Evaluation"), "ragapp:evaluation-list", "grade"),) if may_train else ()
+    measured = (
+        (
+            link(_("Evaluation"), "ragapp:evaluation-list", "grade"),
+            link(_("Web search"), "ragapp:web-search-edit", "globe"),
+        )
+        if may_train
+        else ()
+    )
     yield Group(_("Knowledge"), (*knowledge, *measured))
     yield Group(
         _("Record"),

@@ -251,6 +251,7 @@ RESIDENT_MODELS = int(env.text("SLUICE_RESIDENT_MODELS", "2"))
 MODEL_SERVER_KEY = env.text("SLUICE_MODEL_SERVER_KEY", "")
 EMBEDDER = env.text("SLUICE_EMBEDDER", "")
 SEARCH_URL = env.text("SLUICE_SEARCH_URL", "http://127.30.0.10:8081")
+SEARCH_KEYS = env.words("SLUICE_SEARCH_KEYS")
 
 # What a tenant may use where nobody set another limit; None for no limit.
 QUOTA_DEFAULTS = {

@@ -8,6 +8,7 @@ from ragapp.ui import (
     feedback_views,
     question_views,
     run_views,
+    search_views,
 )
 
 app_name = "ragapp"
@@ -33,6 +34,7 @@ urlpatterns = [
         corpus_views.document_delete,
         name="document-delete",
     ),
+    path("t/<slug:tenant>/web-search/", search_views.web_search_edit, name="web-search-edit"),
     path("t/<slug:tenant>/ask/", run_views.ask, name="ask"),
     path("t/<slug:tenant>/ask/<slug:trace_id>/", run_views.ask_run, name="ask-run"),
     path(_RUNS, run_views.run_list, name="run-list"),

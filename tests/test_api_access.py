@@ -103,6 +103,7 @@ NEEDED: dict[str, dict[str, Action]] = {
     "ragapp-api:run-detail": {"get": V},
     "ragapp-api:run-events": {"get": V},
     "ragapp-api:run-stop": {"post": ASK},
+    "ragapp-api:web-search-detail": {"get": V, "put": T},
 }
 # Only the platform's administrators; everybody else in the tenant gets 403.
 PLATFORM_ONLY = {"proxyconfig-api:egress-rule-grant": {"post"}}

@@ -26,6 +26,7 @@ from ragapp.tests.factories import (
     RunFactory,
     SourceFactory,
     UploadFactory,
+    WebSearchFactory,
     indexed,
 )
 from tenants.models import (
@@ -95,6 +96,7 @@ def world(tenant: Tenant, user: User) -> World:
     upload = UploadFactory(corpus=corpus)
     document = indexed(corpus, ["A SNAT pool is a set of addresses."])
     CalibrationFactory(corpus=corpus)
+    WebSearchFactory(tenant=tenant)
     AuditEntryFactory(tenant=tenant)
     question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")
     answer = EvaluationAnswerFactory(evaluation__question_set=question.question_set, position=1)

@@ -6,7 +6,18 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ragapp.domain.source_lines import MOST_PAGES
-from ragapp.models import Chunk, Corpus, Document, Run, Schedule, Source, SourceKind, Upload
+from ragapp.models import (
+    Chunk,
+    Corpus,
+    Document,
+    Run,
+    Schedule,
+    SearchProvider,
+    Source,
+    SourceKind,
+    Upload,
+    WebSearch,
+)
 from ragapp.models.corpus import MOST_PASSAGES
 from ragapp.services.corpora import MOST_INSTRUCTIONS
 from ragapp.services.runs import MOST_CHARACTERS
@@ -302,4 +313,27 @@ class QuestionSerializer(StrictSerializer):
     )
     stream = serializers.BooleanField(
         default=False, help_text="Answer with the run's events at once, as a stream."
+    )
+
+
+class WebSearchSerializer(serializers.ModelSerializer[WebSearch]):
+    """Which web search service a tenant's agent asks; a key is never shown."""
+
+    class Meta:
+        """Fields."""
+
+        model = WebSearch
+        fields = ["provider", "address", "changed_by", "changed_at"]
+        read_only_fields = fields
+
+
+class WebSearchWriteSerializer(StrictSerializer):
+    """Which one it shall be."""
+
+    provider = serializers.ChoiceField(choices=SearchProvider.values)
+    address = serializers.CharField(
+        max_length=500,
+        allow_blank=True,
+        default="",
+        help_text="Base URL; the provider's own when empty.",
     )

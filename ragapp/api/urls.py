@@ -12,6 +12,7 @@ from ragapp.api.questions import JudgedQuestionViewSet, QuestionSetViewSet
 from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
 from ragapp.api.uploads import UploadViewSet
+from ragapp.api.web_search import WebSearchViewSet
 
 app_name = "ragapp-api"
 
@@ -143,6 +144,11 @@ urlpatterns = [
         f"{_TENANT}/runs/<str:trace_id>/feedback",
         OwnFeedbackViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
         name="run-feedback",
+    ),
+    path(
+        f"{_TENANT}/web-search",
+        WebSearchViewSet.as_view({"get": "retrieve", "put": "update"}),
+        name="web-search-detail",
     ),
     path(
         f"{_TENANT}/runs",

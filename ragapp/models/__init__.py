@@ -26,6 +26,7 @@ from ragapp.models.evaluation import (
 )
 from ragapp.models.language_model import Dtype, LanguageModel, ModelKind
 from ragapp.models.run import Channel, Run
+from ragapp.models.web_search import SearchProvider, WebSearch
 
 __all__ = [
     "Calibration",
@@ -50,9 +51,11 @@ __all__ = [
     "Review",
     "Run",
     "Schedule",
+    "SearchProvider",
     "Source",
     "SourceKind",
     "Thumb",
     "Upload",
+    "WebSearch",
     "make_partition",
 ]

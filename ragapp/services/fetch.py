@@ -92,6 +92,19 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Posting:
+    """What is sent beside the address; with it no redirect is followed, for it may hold a key.
+
+    Attributes:
+        headers: Never shown or logged.
+        body: Posted where there is one; without, the request is a GET.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class NotModified:
     """It is as it was at the fetch that the condition is from."""
 
@@ -112,6 +125,7 @@ def fetch(
     trace_id: str,
     purpose: str = "",
     limits: Limits | None = None,
+    posting: Posting | None = None,
 ) -> Fetched | Refused | Failed:
     """Fetch ``url`` through the tenant's egress; redirects are followed one by one.
 
@@ -119,9 +133,10 @@ def fetch(
         tenant: Slug, for the words of a refusal.
         trace_id: Goes along to the proxy, whose ledger names it.
         purpose: What it is wanted for, in words for people.
+        posting: What a service wants beside the address.
     """
     attempt = _Attempt(endpoint, limits or Limits(), tenant=tenant, trace_id=trace_id)
-    attempt.purpose = purpose
+    attempt.purpose, attempt.posting = purpose, posting
     reply = attempt.reply(url)
     # Without a condition there is no such answer.
     return Failed(destination(url), _NO_CONDITION) if isinstance(reply, NotModified) else reply
@@ -148,6 +163,7 @@ class _Attempt:
 
     purpose = ""
     condition: Mapping[str, str] = MappingProxyType({})
+    posting: Posting | None = None
 
     def __init__(
         self, endpoint: EgressEndpoint, limits: Limits, *, tenant: str, trace_id: str
@@ -184,14 +200,17 @@ class _Attempt:
             raise self._late(url)
         self._connect_answer.clear()
         try:
+            sent = self.posting
             with client.stream(
-                "GET",
+                "POST" if sent and sent.body else "GET",
                 url,
                 headers={
                     "Accept-Encoding": "identity",
                     "User-Agent": "Sluice/1",
                     **self.condition,
+                    **(sent.headers if sent else {}),
                 },
+                content=sent.body if sent and sent.body else None,
                 timeout=min(self._limits.silence_seconds, remaining),
                 extensions={"trace": self._note_connect},
             ) as response:
@@ -215,6 +234,8 @@ class _Attempt:
         if "proxy-status" in response.headers and urlsplit(url).scheme == "http":
             raise self._proxy_answered(url, response.status_code, response.headers, response)
         if response.status_code in _REDIRECTS and "location" in response.headers:
+            if self.posting is not None:
+                raise self._failed(url, "It redirects, and a key is not sent on. Correct its URL.")
             return _joined(url, response.headers["location"])
         if response.status_code == 304 and self.condition:
             return NotModified()

@@ -31,7 +31,7 @@ from ragapp.domain.passage import Passage, Source
 from ragapp.domain.reader import ANYBODY, Reader, from_json, reader_of, to_json
 from ragapp.models import Channel, Conversation, Corpus, Document, Run
 from ragapp.models.rights import visible_runs
-from ragapp.services import calibration, conversations, limits, serving, stream
+from ragapp.services import calibration, conversations, limits, serving, stream, web_search
 from ragapp.services.recorder import Recorder
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
@@ -269,7 +269,10 @@ def _settings(run: Run, tools: RunTools, model: str) -> Settings:
     with tenant_scope(run.tenant_id):
         calibrations = calibration.in_use(tools.corpus_ids, model)
         settings = settings_for(run.tenant.slug, answering, calibrations)
-        return replace(settings, history=conversations.history(run, from_json(run.principals)))
+        web = settings.web and web_search.service_of(run.tenant) is not None
+        return replace(
+            settings, web=web, history=conversations.history(run, from_json(run.principals))
+        )
 
 
 def _tools(run: Run) -> RunTools:
@@ -277,7 +280,8 @@ def _tools(run: Run) -> RunTools:
         corpora = Corpus.objects.filter(pk=run.corpus_id) if run.corpus_id else Corpus.objects.all()
         corpus_ids = tuple(corpora.order_by("pk").values_list("pk", flat=True))
         endpoint = egress_endpoint(run.tenant)
-    way = WayOut(run.tenant.slug, run.trace_id, endpoint)
+        service = web_search.service_of(run.tenant)
+    way = WayOut(run.tenant.slug, run.trace_id, endpoint, service or web_search.platform_service())
     return RunTools(run.tenant_id, corpus_ids, way, reader=from_json(run.principals))
 
 

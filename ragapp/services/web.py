@@ -1,12 +1,7 @@
 """The web route: a search service, pages and their passages, all through the tenant's egress."""
 
-import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import urlencode
-
-from django.conf import settings
+from dataclasses import dataclass, field, replace
 
 from proxyconfig.facade import EgressEndpoint
 from ragapp.domain.chunk import Chunk, Sizes, split
@@ -14,10 +9,13 @@ from ragapp.domain.engine import Embedder
 from ragapp.domain.fuse import Candidate, Fused, fuse
 from ragapp.domain.lexical import bm25
 from ragapp.domain.passage import Passage, Source
-from ragapp.domain.steps import Failed, Refused, WebHit, WebHits, WebPage
+from ragapp.domain.steps import Failed, Refused, WebHits, WebPage
 from ragapp.extract import ExtractionError, extract
 from ragapp.extract import Limits as ExtractionLimits
 from ragapp.services import fetch
+from ragapp.services.fetch import Posting
+from ragapp.services.providers import PROVIDERS
+from ragapp.services.web_search import Service, platform_service
 
 # A reader waits: less time and smaller pages than in training.
 _SEARCH = fetch.Limits(body_bytes=2_000_000, total_seconds=15.0, content_types=fetch.JSON_TYPES)
@@ -25,7 +23,6 @@ _PAGE = fetch.Limits(body_bytes=5_000_000, total_seconds=15.0)
 _EXTRACTION = ExtractionLimits(input_bytes=5_000_000, result_bytes=5_000_000, wall_seconds=20.0)
 # Passages whose vectors are computed while the reader waits; keywords choose among more.
 MOST_EMBEDDED = 24
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 SEARCH_PURPOSE = "the web search service"
 
 
@@ -36,19 +33,30 @@ class WayOut:
     tenant: str
     trace_id: str
     endpoint: EgressEndpoint
+    service: Service = field(default_factory=platform_service)
 
 
 def search(query: str, limit: int, *, way: WayOut) -> WebHits | Refused | Failed:
-    """Ask the search service, which speaks SearXNG's JSON protocol."""
-    asked = urlencode({"q": query, "format": "json"})
-    url = f"{settings.SEARCH_URL.rstrip('/')}/search?{asked}"
-    reply = _fetch(url, way, purpose=SEARCH_PURPOSE, limits=_SEARCH)
+    """Ask the search service that the tenant chose; the query is all that leaves."""
+    service = way.service
+    provider = PROVIDERS[service.provider]
+    asked = provider.request(service.address, query, limit, key=service.key)
+    reply = fetch.fetch(
+        asked.url,
+        endpoint=way.endpoint,
+        tenant=way.tenant,
+        trace_id=way.trace_id,
+        purpose=SEARCH_PURPOSE,
+        limits=replace(_SEARCH, content_types=asked.content_types),
+        posting=Posting(asked.headers, asked.body) if asked.headers or asked.body else None,
+    )
     if not isinstance(reply, fetch.Fetched):
         return reply
-    hits = _hits(reply.content)
+    hits = provider.hits(reply.content)
     if hits is None:
-        return Failed(fetch.destination(url), "It did not answer in SearXNG's JSON protocol.")
-    return WebHits(tuple(hits[:limit]), url)
+        message = f"It did not answer as {service.provider} does. Check which service it is."
+        return Failed(fetch.destination(asked.url), message)
+    return WebHits(tuple(hits[:limit]), asked.told)
 
 
 def page(url: str, *, way: WayOut) -> WebPage | Refused | Failed:
@@ -113,27 +121,3 @@ def _fetch(
         purpose=purpose,
         limits=limits,
     )
-
-
-def _hits(content: bytes) -> list[WebHit] | None:
-    """The results with a web URL, in the service's order; None where this is no such answer."""
-    try:
-        answer = json.loads(content)
-        results = answer["results"]
-        return [
-            WebHit(
-                # A strange URL is refused when it is fetched; here it must only be storable.
-                _storable(found["url"]),
-                _storable(found.get("title", "")),
-                _storable(found.get("content", "")),
-            )
-            for found in results
-            if str(found["url"]).startswith(("http://", "https://"))
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _storable(found: object) -> str:
-    """Text that the run's row can hold: a page chose it, and PostgreSQL takes no NUL in JSON."""
-    return _UNSTORABLE.sub("\ufffd", str(found))

@@ -29,6 +29,7 @@ from ragapp.models import (
     Source,
     Thumb,
     Upload,
+    WebSearch,
     make_partition,
 )
 from ragapp.models.chunk import DIMENSIONS
@@ -142,6 +143,15 @@ class CalibrationFactory(ScopedFactory):
     )
     source = "questions.jsonl"
     created_by = "alice"
+
+
+class WebSearchFactory(ScopedFactory):
+    class Meta:
+        model = WebSearch
+
+    tenant = factory.SubFactory(TenantFactory)
+    provider = "searxng"
+    changed_by = "alice"
 
 
 class QuestionSetFactory(ScopedFactory):

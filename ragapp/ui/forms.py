@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from ragapp.domain.passage import Source
-from ragapp.models import Channel, Corpus
+from ragapp.models import Channel, Corpus, SearchProvider
 from ragapp.services.runs import MOST_CHARACTERS
 from tenants.domain.states import AnswerEnd, OperationState
 from tenants.models.tenant import DNS_LABEL
@@ -95,3 +95,15 @@ class RunFilter(FilterForm):
         """The filters as one condition on runs."""
         named = {name: self.value(name) for name in self.fields}
         return Q(**{name: value for name, value in named.items() if value})
+
+
+class WebSearchForm(forms.Form):
+    """Which web search service is asked, and where it is."""
+
+    provider = forms.ChoiceField(label=_("Service"), choices=SearchProvider.choices)
+    address = forms.CharField(
+        label=_("Address"),
+        max_length=500,
+        required=False,
+        help_text=_("Base URL; leave it empty for the service's own, or the platform's SearXNG."),
+    )
