@@ -51,6 +51,7 @@ def run(context: Context) -> list[Figure]:
         cases = part.cases_of(scene, key)
         figures = _with_reader(context, scene, cases)
         figures += _grade_tokens("reader", scene, cases)
+        scene.serve(f"{wire.url}/v1/", "reader")
         figures += _first_tokens(context, part, scene, cases, key)
         figures += _with_small_model(context, scene, cases)
     return figures
@@ -201,6 +202,7 @@ def _first_tokens(
         engines = importlib.import_module("ragapp.engines.openai")
         engine = engines.OpenAIEngine(f"{wire.url}/v1/", reader.MODEL, context_tokens=16_000)
         stopping = part.Scene(scene.tenant, engine)
+        stopping.serve(f"{wire.url}/v1/", "slow-reader")
         answerable = [case for case in cases if case.is_answerable]
         stops = [stopping.stop_seconds(case) for case in answerable[:3]]
     taken.sort()
@@ -266,7 +268,7 @@ def _held_out(judged: Sequence[Any], groups: Sequence[str]) -> list[Scored]:
             return []
         for one, n in zip(judged, folds, strict=True):
             if n == fold and one.right is not None:
-                (sample,) = fit.samples(Question.RIGHT, one, fitted)
+                (sample,) = fit.samples_of(Question.RIGHT, one, fitted)
                 chance = fitted[Question.RIGHT].calibration.probability(sample.features)
                 scored.append(Scored(chance, sample.is_so))
     return scored

@@ -13,7 +13,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from asgiref.sync import sync_to_async
-from django.conf import settings as django_settings
 from django.db import connection
 
 from benchmarks.datasets import Document, QuestionSet
@@ -30,9 +29,9 @@ from ragapp.domain.grade import Calibrations
 from ragapp.domain.judged import Judged, Relevant
 from ragapp.domain.passage import Passage
 from ragapp.domain.reader import EVERYTHING
-from ragapp.models import Channel, Corpus, DocumentState, Run, make_partition
+from ragapp.models import Channel, Corpus, DocumentState, ModelKind, Run, make_partition
 from ragapp.models import Document as Row
-from ragapp.services import corpora, index, runs, serving, stream
+from ragapp.services import corpora, index, language_models, runs, serving, stream
 from ragapp.services.calibration import Unheard
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
@@ -120,7 +119,6 @@ class Scene:
         self, cases: Sequence[Case], *, users: int, pause_seconds: float, rounds: int
     ) -> list[float]:
         """From the question to its first token at the reader, by users who also read and think."""
-        serving._engine_by_source[django_settings.GENERATOR] = self.engine
         with ThreadPoolExecutor(8, "engine") as workers:
             return asyncio.run(self._users(cases, workers, users, pause_seconds, rounds))
 
@@ -161,7 +159,6 @@ class Scene:
 
     def stop_seconds(self, case: Case) -> float:
         """From the wish to stop until the run has ended, while it writes."""
-        serving._engine_by_source[django_settings.GENERATOR] = self.engine
         run = self._ask(case)
         working = threading.Thread(target=_work, args=(run.pk,))
         working.start()
@@ -171,6 +168,19 @@ class Scene:
             runs.request_stop(Run.objects.get(pk=run.pk), actor=_ACTOR)
         working.join()
         return time.perf_counter() - begun
+
+    def serve(self, base_url: str, name: str) -> None:
+        """Have runs on all corpora answered by the model on this server."""
+        values = {
+            "kind": ModelKind.SERVER,
+            "location": self.engine.name,
+            "base_url": base_url,
+            "context_tokens": self.engine.context_tokens,
+        }
+        with platform_scope("benchmark"):
+            language_models.save(name, values, actor=_ACTOR)
+        with tenant_scope(self.tenant.pk):
+            Corpus.objects.update(model=name)
 
     def _ask(self, case: Case) -> Run:
         try:

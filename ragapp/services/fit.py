@@ -76,7 +76,7 @@ def fit(runs: Sequence[JudgedRun], *, precision: float = PRECISION) -> dict[Ques
         samples = [
             (group, sample)
             for group, run in enumerate(runs)
-            for sample in samples(question, run, fitted)
+            for sample in samples_of(question, run, fitted)
         ]
         if _is_enough(samples):
             fitted[question] = _fit(question, samples, precision)
@@ -95,7 +95,7 @@ def calibrations(fitted: Mapping[Question, Fitted]) -> Calibrations:
     return Calibrations({question: one.calibration for question, one in fitted.items()})
 
 
-def samples(
+def samples_of(
     question: Question, run: JudgedRun, fitted: Mapping[Question, Fitted]
 ) -> Sequence[Sample]:
     """The run's samples of one question, where they use earlier grades as calibrated by now."""
@@ -111,7 +111,7 @@ def samples(
         case Question.ANSWERS if run.answers:
             return [run.answers]
         case Question.RIGHT if run.right and run.answerable and run.grounded and run.answers:
-            (answerable,) = samples(Question.ANSWERABLE, run, fitted)
+            (answerable,) = samples_of(Question.ANSWERABLE, run, fitted)
             earlier = {
                 Question.ANSWERABLE: answerable,
                 Question.GROUNDED: run.grounded,

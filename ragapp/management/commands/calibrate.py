@@ -42,9 +42,7 @@ class Command(BaseCommand):
         """Calibrate and say what it is worth."""
         try:
             corpus, judged, source = _questions(options)
-            engine = serving.engine()
-            if options["model"] not in ("", engine.name):
-                raise CommandError(f"The model served here is {engine.name}.")
+            engine = serving.engine(options["model"] or corpus.model)
             rows = calibration.calibrate(
                 corpus,
                 judged,

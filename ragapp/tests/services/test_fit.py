@@ -99,5 +99,5 @@ def test_bins_hold_every_grade_once():
 
 
 def _together(run: JudgedRun, fitted: dict[Question, fit.Fitted]) -> dict[str, float]:
-    (sample,) = fit.samples(Question.RIGHT, run, fitted)
+    (sample,) = fit.samples_of(Question.RIGHT, run, fitted)
     return sample.features

@@ -15,10 +15,10 @@ from tests.wire import providers
 from tests.wire.server import Reply, as_json
 
 FOUND = [
-    providers.Found("https://docs.example/a", "SNAT & pools", "Addresses <here>."),
+    providers.Found("https://docs.example/a", "SNAT & pools", "Addresses here."),
     providers.Found("javascript:alert(1)", "No page", "Cannot be fetched."),
 ]
-HIT = WebHit("https://docs.example/a", "SNAT & pools", "Addresses <here>.")
+HIT = WebHit("https://docs.example/a", "SNAT & pools", "Addresses here.")
 KINDS = {"brave": providers.Brave, "tavily": providers.Tavily, "ddgs": providers.Duckduckgo}
 
 
