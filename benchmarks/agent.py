@@ -54,6 +54,8 @@ def run(context: Context) -> list[Figure]:
         scene.serve(f"{wire.url}/v1/", "reader")
         figures += _first_tokens(context, part, scene, cases, key)
         figures += _with_small_model(context, scene, cases)
+        first_token = importlib.import_module("benchmarks.first_token")
+        figures += first_token.figures(context)
     return figures
 
 

@@ -281,7 +281,7 @@ def _tools(run: Run) -> RunTools:
         corpus_ids = tuple(corpora.order_by("pk").values_list("pk", flat=True))
         endpoint = egress_endpoint(run.tenant)
         service = web_search.service_of(run.tenant)
-    way = WayOut(run.tenant.slug, run.trace_id, endpoint, service or web_search.platform_service())
+    way = WayOut(run.tenant.slug, run.trace_id, endpoint, service)
     return RunTools(run.tenant_id, corpus_ids, way, reader=from_json(run.principals))
 
 

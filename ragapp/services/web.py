@@ -1,7 +1,7 @@
 """The web route: a search service, pages and their passages, all through the tenant's egress."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from proxyconfig.facade import EgressEndpoint
 from ragapp.domain.chunk import Chunk, Sizes, split
@@ -28,17 +28,21 @@ SEARCH_PURPOSE = "the web search service"
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """How one tenant's run gets out, and under which trace id the proxy logs it."""
+    """How one tenant's run gets out, and under which trace id the proxy logs it.
+
+    Attributes:
+        service: The search service to ask; the platform's when None.
+    """
 
     tenant: str
     trace_id: str
     endpoint: EgressEndpoint
-    service: Service = field(default_factory=platform_service)
+    service: Service | None = None
 
 
 def search(query: str, limit: int, *, way: WayOut) -> WebHits | Refused | Failed:
     """Ask the search service that the tenant chose; the query is all that leaves."""
-    service = way.service
+    service = way.service or platform_service()
     provider = PROVIDERS[service.provider]
     asked = provider.request(service.address, query, limit, key=service.key)
     reply = fetch.fetch(
