@@ -6,11 +6,12 @@ grade is one token with the log-probabilities of its rivals.
 
 import json
 import math
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -24,6 +25,14 @@ RIVALS = 20
 # A cautious estimate where the tokenizer is remote: no common one needs more on natural text.
 CHARACTERS_PER_TOKEN = 3
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+
+# When to come again where the server does not say.
+BUSY_SECONDS = 5.0
+
+# One connection for each answer that is under way; some stay open for the next question.
+_LIMITS = httpx2.Limits(max_connections=128, max_keepalive_connections=32)
+# How soon a stop is noticed while the server is silent.
+WATCH_SECONDS = 0.1
 
 
 class OpenAIEngine:
@@ -56,6 +65,7 @@ class OpenAIEngine:
             proxy=proxy,
             trust_env=False,
             timeout=timeout_seconds,
+            limits=_LIMITS,
         )
 
     @property
@@ -96,7 +106,7 @@ class OpenAIEngine:
             return answer
 
     @contextmanager
-    def stream(self, body: Mapping[str, object]) -> Iterator[Iterator[dict[str, Any]]]:
+    def stream(self, body: Mapping[str, object]) -> Iterator["Stream"]:
         """The chunks of one answer, as they come; leaving early stops the server's work."""
         payload = {"model": self._model, "stream": True, **body}
         with ExitStack() as stack:
@@ -106,7 +116,7 @@ class OpenAIEngine:
                 if response.is_error:
                     response.read()
                 self._check(response)
-            yield self._chunks(response)
+            yield Stream(self._chunks(response), response)
 
     def _chunks(self, response: httpx2.Response) -> Iterator[dict[str, Any]]:
         with self.translated():
@@ -134,10 +144,29 @@ class OpenAIEngine:
         said = response.text[:300]
         message = f"The model server for {self._model} answered {response.status_code}: {said}"
         if response.status_code in BUSY:
-            raise TransientError(message, code="engine-busy")
+            raise TransientError(
+                message, code="engine-busy", retry_after_seconds=_retry_after(response)
+            )
         if response.status_code in (400, 413, 422):
             raise InvalidError(message, code="prompt-refused")
         raise PermanentError(message, code="engine-failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that is under way."""
+
+    chunks: Iterator[dict[str, Any]]
+    response: httpx2.Response
+
+    def hang_up(self) -> None:
+        """Let whoever waits for the next chunk wait no more; from any thread."""
+        network = self.response.extensions.get("network_stream")
+        connection = network.get_extra_info("socket") if network is not None else None
+        if isinstance(connection, socket.socket):
+            # Closing alone would leave a thread that reads from it waiting.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class OpenAISession:
@@ -184,15 +213,16 @@ class OpenAISession:
         if stop_at:
             body["stop"] = [stop_at]
         written = _Written()
-        with self._engine.stream(body) as chunks:
-            for chunk in chunks:
+        watch = _Watch(cancel, None if timeout_seconds is None else begin + timeout_seconds)
+        with self._engine.stream(body) as stream, watch.over(stream):
+            for chunk in watch.until_stopped(stream.chunks):
                 with self._engine.translated():
                     piece = written.add(chunk)
                 if piece and on_text is not None:
                     on_text(piece)
-                late = timeout_seconds is not None and time.perf_counter() - begin > timeout_seconds
-                if written.interrupt(cancel, late=late):
+                if watch.finish is not None:
                     break
+        written.conclude(watch.finish)
         self._answered = (*asked, Message("assistant", written.text))
         self._charge("answer", written.usage, time.perf_counter() - begin, written.tokens)
         return written.generation()
@@ -247,11 +277,58 @@ class OpenAISession:
             raise PermanentError("The session is closed.", code="session-closed")
 
 
+class _Watch:
+    """Ends a stream when somebody wants it or time is up, also while the server is silent."""
+
+    def __init__(self, cancel: threading.Event | None, deadline: float | None) -> None:
+        self._cancel = cancel
+        self._deadline = deadline
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why the answer ends now, from outside."""
+        if self._cancel is not None and self._cancel.is_set():
+            return "cancelled"
+        if self._deadline is not None and time.perf_counter() > self._deadline:
+            return "timeout"
+        return None
+
+    @contextmanager
+    def over(self, stream: Stream) -> Iterator[None]:
+        """Hang up as soon as there is a reason, as long as the block runs."""
+        if self._cancel is None and self._deadline is None:
+            yield
+            return
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.wait(WATCH_SECONDS):
+                if self.finish is not None:
+                    stream.hang_up()
+                    return
+
+        thread = threading.Thread(target=look, name="stream watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def until_stopped(self, chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The chunks; a connection that breaks because it was hung up is no error."""
+        try:
+            yield from chunks
+        except TransientError:
+            if self.finish is None:
+                raise
+
+
 class _Written:
     """What a stream has brought so far."""
 
     def __init__(self) -> None:
-        self._finish: Finish = "stop"
+        self._finish: Finish | None = None
         self._logprobs: list[float] = []
         self.text = ""
         self.tokens = 0
@@ -265,26 +342,31 @@ class _Written:
         before = len(self.text)
         for choice in chunk.get("choices") or ():
             self._logprobs += [entry["logprob"] for entry in _logprobs(choice)]
-            if choice.get("finish_reason") == "length":
-                self._finish = "length"
+            reason = choice.get("finish_reason")
+            if reason:
+                self._finish = "length" if reason == "length" else "stop"
             piece = (choice.get("delta") or {}).get("content") or ""
             self.text += piece if self.text else piece.lstrip()
             self.tokens += bool(piece)
         return self.text[before:]
 
-    def interrupt(self, cancel: threading.Event | None, *, late: bool) -> bool:
-        """Whether to stop reading."""
-        if cancel is not None and cancel.is_set():
-            self._finish = "cancelled"
-        elif late:
-            self._finish = "timeout"
-        return self._finish in ("cancelled", "timeout")
+    def conclude(self, finish: Finish | None) -> None:
+        """Nothing follows.
+
+        Raises:
+            TransientError: The server neither finished nor was stopped: it died.
+        """
+        self._finish = finish or self._finish
+        if self._finish is None:
+            raise TransientError(
+                "The model server broke off within its answer. Try again.", code="engine-gone"
+            )
 
     def generation(self) -> Generation:
         """The answer as far as it came."""
         tokens = int(self.usage.get("completion_tokens") or self.tokens)
         mean = sum(self._logprobs) / len(self._logprobs) if self._logprobs else None
-        return Generation(self.text, tokens, self._finish, mean)
+        return Generation(self.text, tokens, self._finish or "stop", mean)
 
 
 def margin(logprob_by_token: Mapping[str, float]) -> float:
@@ -305,6 +387,12 @@ def _mass(logprob_by_token: Mapping[str, float], word: str, floor: float) -> flo
         return floor
     top = max(spelled)
     return top + math.log(sum(math.exp(p - top) for p in spelled))
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    """Seconds that the server asks for; a date, which it may say too, is left alone."""
+    said = str(response.headers.get("retry-after", ""))
+    return float(said) if said.isascii() and said.isdigit() else BUSY_SECONDS
 
 
 def _rivals(answer: Mapping[str, Any]) -> dict[str, float]:

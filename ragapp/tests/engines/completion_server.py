@@ -32,6 +32,10 @@ class CompletionServer(ThreadingHTTPServer):
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         self.model_lock = threading.Lock()
         self.fail_with = 0
+        self.retry_after = ""
+        self.die_after = 0
+        self.is_silent = False
+        self.hung_up = threading.Event()
         self.requests: list[dict[str, Any]] = []
 
     @property
@@ -108,6 +112,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._event(rest[len(said) - len(text) :], [])
                 break
             self._event(text, [{"token": text, "logprob": float(logprobs[token])}])
+            if self.server.die_after and len(ids) - len(prompt) >= self.server.die_after:
+                return
+            if self.server.is_silent:
+                self.connection.recv(1)  # Nothing comes until the client hangs up.
+                self.server.hung_up.set()
+                return
         self._event("", [], finish=finish)
         self._write({"choices": [], "usage": _usage(prompt, len(ids) - len(prompt))})
         self.wfile.write(b"data: [DONE]\n\n")
@@ -129,6 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         payload = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
+        if self.server.retry_after:
+            self.send_header("retry-after", self.server.retry_after)
         self.send_header("content-length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)

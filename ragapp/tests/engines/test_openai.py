@@ -1,6 +1,7 @@
 """An OpenAI-compatible server behind the same port, against a real server with a tiny model."""
 
 import math
+import threading
 
 import pytest
 
@@ -18,7 +19,9 @@ def server(model_folder):
 
 @pytest.fixture
 def openai_engine(server):
-    server.fail_with = 0
+    server.fail_with, server.retry_after = 0, ""
+    server.die_after, server.is_silent = 0, False
+    server.hung_up.clear()
     engine = OpenAIEngine(server.base_url, "tiny", context_tokens=1000, api_key="secret")
     yield engine
     engine.close()
@@ -60,6 +63,51 @@ def test_a_refusal_is_one_of_our_errors(openai_engine, server, status, error):
         session.grade(["\nIs it?"])
     with pytest.raises(error, match=f"answered {status}"):
         session.generate("", max_new_tokens=3)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("soon", 5.0), ("", 5.0)])
+def test_a_busy_server_says_when_to_come_again(openai_engine, server, said, seconds):
+    session = openai_engine.open(CHAT)
+    server.fail_with, server.retry_after = 429, said
+
+    with pytest.raises(TransientError) as caught:
+        session.grade(["\nIs it?"])
+
+    assert caught.value.retry_after_seconds == seconds
+
+
+def test_a_server_that_dies_within_an_answer_is_transient(openai_engine, server):
+    session, pieces = openai_engine.open(CHAT), []
+    server.die_after = 3
+
+    with pytest.raises(TransientError) as caught:
+        session.generate("", max_new_tokens=20, on_text=pieces.append)
+
+    assert caught.value.code == "engine-gone"
+    assert pieces
+
+
+@pytest.mark.parametrize("finish", ["cancelled", "timeout"])
+def test_a_silent_server_is_hung_up_on_at_once(openai_engine, server, finish):
+    session, cancel, pieces = openai_engine.open(CHAT), threading.Event(), []
+    server.is_silent = True
+
+    def note(piece: str) -> None:
+        pieces.append(piece)
+        if finish == "cancelled":
+            cancel.set()
+
+    written = session.generate(
+        "",
+        max_new_tokens=20,
+        on_text=note,
+        cancel=cancel,
+        timeout_seconds=2 if finish == "timeout" else 60,
+    )
+
+    assert written.finish == finish
+    assert written.text == "".join(pieces)
+    assert server.hung_up.wait(30)
 
 
 def test_a_server_that_is_not_there_is_transient():
