@@ -266,7 +266,7 @@ class Plan:
             self._worker(
                 "engine",
                 "answers questions",
-                ("--pool", "threads", "--concurrency", "4"),
+                ("--pool", "threads", "--concurrency", "16"),
                 needs=("model",),
             ),
             Unit(

@@ -31,7 +31,15 @@ from ragapp.domain.passage import Passage, Source
 from ragapp.domain.reader import ANYBODY, Reader, from_json, reader_of, to_json
 from ragapp.models import Channel, Conversation, Corpus, Document, Run
 from ragapp.models.rights import visible_runs
-from ragapp.services import calibration, conversations, limits, serving, stream, web_search
+from ragapp.services import (
+    calibration,
+    conversations,
+    limits,
+    serving,
+    stream,
+    turns,
+    web_search,
+)
 from ragapp.services.recorder import Recorder
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
@@ -131,11 +139,18 @@ def ask(
     return run
 
 
-def answer(run_id: int) -> None:
-    """Answer a queued run; a missing, claimed or ended one is a normal end."""
+def answer_next() -> None:
+    """Answer the queued run whose turn it is, if any waits; see ``turns``."""
+    while (run_id := turns.pick()) is not None:
+        if answer(run_id):
+            return
+
+
+def answer(run_id: int) -> bool:
+    """Answer a queued run, and tell whether it was; if not, that is a normal end too."""
     run = _claim(run_id)
     if run is None:
-        return
+        return False
     cancel = threading.Event()
     with Recorder(run, cancel) as recorder:
         recorder.record(_came_in(run))
@@ -149,6 +164,7 @@ def answer(run_id: int) -> None:
             _finish(run, recorder, _defect(error, recorder))
             raise
         _finish(run, recorder, ended)
+    return True
 
 
 def request_stop(run: Run, *, actor: Actor) -> Run:

@@ -27,8 +27,8 @@ def train_corpus(operation_id: int) -> None:
 
 @shared_task(name="ragapp.answer_run")
 def answer_run(run_id: int) -> None:
-    """Answer one question."""
-    runs.answer(run_id)
+    """Answer one question: the one whose turn it is, which need not be the one that woke this."""
+    runs.answer_next()
 
 
 @shared_task(name="ragapp.evaluate_corpus")
