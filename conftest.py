@@ -58,7 +58,9 @@ def django_db_setup(services, django_test_environment, django_db_blocker) -> Ite
         call_command("migrate", database="owner", interactive=False, verbosity=0)
         connections["owner"].close()
         # Transactional tests empty the tables afterwards, which the application role may not.
-        connections["default"].ops.execute_sql_flush = lambda statements: services.empty_tables()
+        # On the class, since Django opens other connections under Playwright's event loop.
+        operations = type(connections["default"].ops)
+        operations.execute_sql_flush = lambda self, statements: services.empty_tables()
     yield
     with django_db_blocker.unblock():
         connections.close_all()
