@@ -1,0 +1,145 @@
+"""A dataset as one tenant's corpus, put there by the product's own way: chunks, vectors, postings.
+
+Imported only after Django is set up. Vectors are the only slow part and the same each time, so they
+are kept in a file of the embedder's and the dataset's name, by each chunk's hash.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.datasets import Document as Text
+from ragapp.domain import document as extracted
+from ragapp.domain.chunk import Chunk, Sizes, split
+from ragapp.domain.engine import Embedder, Vectors
+from ragapp.domain.fuse import Candidate
+from ragapp.models import Chunk as ChunkRow
+from ragapp.models import Corpus, Document, DocumentState, make_partition
+from ragapp.services import corpora, index, search, serving
+from tenants.domain.actor import Actor
+from tenants.models.scoped import platform_scope, tenant_scope
+from tenants.models.tenant import Tenant
+from tenants.services.tenants import create_tenant
+
+ACTOR = Actor(name="system:benchmark", is_platform_admin=True)
+__all__ = ["Shelf", "candidates", "fill", "new_tenant", "serving"]
+
+# Chunks that are embedded between two words to the person who waits, and saved.
+_STEP = 512
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the dataset lies now."""
+
+    tenant_id: int
+    corpus_id: int
+    document_by_chunk: Mapping[int, str]
+
+
+def new_tenant(slug: str) -> Tenant:
+    """A tenant of the benchmark's own, with its partitions."""
+    with platform_scope("benchmark"):
+        tenant = create_tenant(slug, slug, actor=ACTOR)
+    with tenant_scope(tenant.pk):
+        make_partition(tenant.pk)
+    return tenant
+
+
+def fill(documents: Sequence[Text], embedder: Embedder, *, kept: Path, say: Say) -> Shelf:
+    """Split, embed and index the documents; each one is a document of the corpus.
+
+    Args:
+        kept: File of the vectors of earlier runs.
+    """
+    say(f"splitting {len(documents):,} documents")
+    sizes = Sizes(limit=embedder.max_tokens)
+    split_documents = [
+        split(extracted.Document(text=text.text, title=text.title), embedder, sizes)
+        for text in documents
+    ]
+    chunks = [chunk for pieces in split_documents for chunk in pieces]
+    vectors = _vectors(chunks, embedder, kept=kept, say=say)
+    say(f"indexing {len(chunks):,} chunks")
+    tenant = new_tenant("bench")
+    with tenant_scope(tenant.pk):
+        corpus = Corpus.objects.create(tenant=tenant, name="bench")
+        row_by_id = _store(corpus, documents, split_documents, vectors)
+        pairs = ChunkRow.objects.filter(corpus_id=corpus.pk).values_list("id", "document_id")
+        document_by_chunk = {chunk: row_by_id[row] for chunk, row in pairs}
+    return Shelf(tenant.pk, corpus.pk, document_by_chunk)
+
+
+def candidates(
+    shelf: Shelf, query_by_id: Mapping[str, str], embedder: Embedder, *, depth: int
+) -> dict[str, list[Candidate]]:
+    """The product's candidates for each query."""
+    vectors = embedder.embed_queries(list(query_by_id.values()))
+    found = {}
+    for (key, text), vector in zip(query_by_id.items(), vectors, strict=True):
+        with tenant_scope(shelf.tenant_id):
+            found[key] = search.candidates(
+                shelf.tenant_id, [shelf.corpus_id], text, index.as_text(vector), depth=depth
+            )
+    return found
+
+
+def _store(
+    corpus: Corpus,
+    documents: Sequence[Text],
+    split_documents: Sequence[Sequence[Chunk]],
+    vectors: Vectors,
+) -> dict[int, str]:
+    """Write every document; the dataset's id by the row's."""
+    ids: dict[int, str] = {}
+    written = index.Size()
+    first = 0
+    for text, chunks in zip(documents, split_documents, strict=True):
+        row = Document.objects.create(
+            tenant_id=corpus.tenant_id,
+            corpus=corpus,
+            url=f"http://bench.example/{text.id}",
+            title=text.title[:500],
+            text=text.text,
+            state=DocumentState.READY,
+            chunk_count=len(chunks),
+        )
+        ids[row.pk] = text.id
+        size = index.write(row, chunks, vectors[first : first + len(chunks)])
+        written = index.Size(written.chunks + size.chunks, written.lexemes + size.lexemes)
+        first += len(chunks)
+    corpora.count(corpus.pk, documents=len(documents), plus=written)
+    return ids
+
+
+def _vectors(chunks: Sequence[Chunk], embedder: Embedder, *, kept: Path, say: Say) -> Vectors:
+    """A vector for each chunk; what an earlier run has embedded is read."""
+    known = _read(kept)
+    wanted = {c.content_hash: c.indexed_text for c in chunks if c.content_hash not in known}
+    hashes = list(wanted)
+    for begin in range(0, len(hashes), _STEP):
+        say(f"embedding {begin:,} of {len(hashes):,} chunks")
+        batch = hashes[begin : begin + _STEP]
+        vectors = embedder.embed_documents([wanted[key] for key in batch])
+        known |= dict(zip(batch, vectors, strict=True))
+        _write(kept, known)
+    return np.stack([known[chunk.content_hash] for chunk in chunks])
+
+
+def _read(file: Path) -> dict[str, index.Vector]:
+    if not file.exists():
+        return {}
+    with np.load(file) as kept:
+        return dict(zip(kept["hashes"].tolist(), kept["vectors"], strict=True))
+
+
+def _write(file: Path, known: Mapping[str, index.Vector]) -> None:
+    """Replace the file at once, so that a killed run leaves a whole one."""
+    partial = file.with_suffix(".partial")
+    with partial.open("wb") as stream:
+        np.savez(stream, hashes=np.array(list(known)), vectors=np.stack(list(known.values())))
+    partial.replace(file)
