@@ -120,6 +120,7 @@ def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
     )
     knowledge = (
         link(_("Corpora"), "ragapp:corpus-list", "corpus"),
+        link(_("Search"), "ragapp:search", "search"),
         link(_("Ask"), "ragapp:ask", "ask"),
         link(_("Runs"), "ragapp:run-list", "run"),
     )

@@ -209,6 +209,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "ragapp.train_corpus": {"queue": "ingest"},
     "ragapp.answer_run": {"queue": "engine"},
+    "ragapp.embed_question": {"queue": "engine"},
     "ragapp.evaluate_corpus": {"queue": "engine"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -250,6 +251,8 @@ RESIDENT_MODELS = int(env.text("SLUICE_RESIDENT_MODELS", "2"))
 # What model servers take as bearer token; never shown.
 MODEL_SERVER_KEY = env.text("SLUICE_MODEL_SERVER_KEY", "")
 EMBEDDER = env.text("SLUICE_EMBEDDER", "")
+VECTOR_INDEX_ROWS = env.number("SLUICE_VECTOR_INDEX_ROWS", 20_000)
+RERANKER = env.text("SLUICE_RERANKER", "")
 SEARCH_URL = env.text("SLUICE_SEARCH_URL", "http://127.30.0.10:8081")
 SEARCH_KEYS = env.words("SLUICE_SEARCH_KEYS")
 

@@ -99,6 +99,7 @@ NEEDED: dict[str, dict[str, Action]] = {
     "ragapp-api:feedback-accept": {"post": T},
     "ragapp-api:feedback-dismiss": {"post": T},
     "ragapp-api:run-feedback": {"get": ASK, "put": ASK, "delete": ASK},
+    "ragapp-api:search": {"get": ASK},
     "ragapp-api:run-list": {"get": V, "post": ASK},
     "ragapp-api:run-detail": {"get": V},
     "ragapp-api:run-events": {"get": V},

@@ -11,6 +11,7 @@ from ragapp.api.language_models import LanguageModelViewSet
 from ragapp.api.questions import JudgedQuestionViewSet, QuestionSetViewSet
 from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
+from ragapp.api.search import SearchViewSet
 from ragapp.api.uploads import UploadViewSet
 from ragapp.api.web_search import WebSearchViewSet
 
@@ -145,6 +146,7 @@ urlpatterns = [
         OwnFeedbackViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
         name="run-feedback",
     ),
+    path(f"{_TENANT}/search", SearchViewSet.as_view({"get": "find"}), name="search"),
     path(
         f"{_TENANT}/web-search",
         WebSearchViewSet.as_view({"get": "retrieve", "put": "update"}),

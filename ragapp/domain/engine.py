@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 Role = Literal["system", "user", "assistant"]
 Vectors = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float32]
 Finish = Literal["stop", "length", "repeat", "cancelled", "timeout"]
 
 
@@ -204,4 +205,12 @@ class Embedder(Tokenizer, Protocol):
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """``(len(texts), dimensions)`` float32, each of length 1, with its document prefix."""
+        ...
+
+
+class Reranker(Protocol):
+    """A model that reads a question and a passage together. Safe to share among threads."""
+
+    def score(self, question: str, texts: Sequence[str]) -> Scores:
+        """``(len(texts),)`` float32, 0 to 1; higher is more relevant."""
         ...

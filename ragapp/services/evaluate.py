@@ -298,6 +298,7 @@ class _Evaluation:
                 WayOut(slug, measured.trace_id, self._endpoint),
                 weight=self._answering.dense_weight,
                 reader=EVERYTHING,
+                rerank=self._answering.rerank,
             ),
             engine=_Lane(engine, f"evaluation:{slug}"),
             listener=listener,

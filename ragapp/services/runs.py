@@ -298,7 +298,13 @@ def _tools(run: Run) -> RunTools:
         endpoint = egress_endpoint(run.tenant)
         service = web_search.service_of(run.tenant)
     way = WayOut(run.tenant.slug, run.trace_id, endpoint, service)
-    return RunTools(run.tenant_id, corpus_ids, way, reader=from_json(run.principals))
+    return RunTools(
+        run.tenant_id,
+        corpus_ids,
+        way,
+        reader=from_json(run.principals),
+        rerank=run.corpus is not None and run.corpus.rerank,
+    )
 
 
 def _came_in(run: Run) -> trace.Entry:

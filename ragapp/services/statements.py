@@ -153,6 +153,20 @@ GROUP BY asked.term
 """,
 )
 
+# The document's own parser says which words of a text a question's word meets, stem by stem.
+_MARK = sql.SQL("""
+WITH question AS (
+    SELECT string_agg(quote_literal(term), ' | ')::tsquery AS words FROM ({terms}) AS asked
+)
+SELECT chunk.id, coalesce(
+    ts_headline('english', translate(chunk.text, {start} || {stop}, ''), question.words, {options}),
+    chunk.text)
+FROM ragapp_chunk AS chunk CROSS JOIN question
+WHERE chunk.tenant_id = {tenant} AND chunk.id IN ({chunks})
+""")
+# Control characters, which no HTML has and no text needs.
+MARK_START, MARK_STOP = "\x02", "\x03"
+
 _WITH_POOL = sql.SQL("JOIN pool ON pool.id = posting.chunk_id")
 _TRUE = sql.SQL("true")
 
@@ -201,6 +215,19 @@ def read(field: Field, chunk_ids: Sequence[int]) -> sql.Composed:
         tenant=sql.Literal(int(field.tenant_id)),
         chunks=sql.SQL(",").join(sql.Literal(chunk) for chunk in chunk_ids),
         readable=_readable(field.reader),
+    )
+
+
+def mark(field: Field, query: str, chunk_ids: Sequence[int]) -> sql.Composed:
+    """Rows of chunk id and its text, with the query's words between the two marks."""
+    options = f"HighlightAll=true, StartSel={MARK_START}, StopSel={MARK_STOP}"
+    return _MARK.format(
+        terms=terms(text(query)),
+        start=sql.Literal(MARK_START),
+        stop=sql.Literal(MARK_STOP),
+        options=sql.Literal(options),
+        tenant=sql.Literal(int(field.tenant_id)),
+        chunks=sql.SQL(",").join(sql.Literal(chunk) for chunk in chunk_ids),
     )
 
 

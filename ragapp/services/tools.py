@@ -18,6 +18,7 @@ class RunTools:
     Attributes:
         weight: Share of the dense score; the corpora's own when None.
         reader: Whose documents it may find.
+        rerank: Whether a cross-encoder orders the best anew, where one is set up.
     """
 
     tenant_id: int
@@ -25,6 +26,7 @@ class RunTools:
     way: web.WayOut
     weight: float | None = None
     reader: Reader = ANYBODY
+    rerank: bool = False
 
     def look_up(self, question: str) -> Lexicon:
         """Document frequencies of the question's lexemes in the chosen corpora."""
@@ -39,6 +41,7 @@ class RunTools:
             k=limit,
             weight=self.weight,
             reader=self.reader,
+            rerank=self.rerank,
         )
 
     def web_search(self, query: str, limit: int) -> WebHits | Refused | Failed:

@@ -11,7 +11,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
-from ragapp.services import evaluate, runs, serving, training
+from ragapp.services import evaluate, runs, serving, training, vectors
 from tenants.errors import SluiceError
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,12 @@ def train_corpus(operation_id: int) -> None:
 def answer_run(run_id: int) -> None:
     """Answer one question: the one whose turn it is, which need not be the one that woke this."""
     runs.answer_next()
+
+
+@shared_task(name="ragapp.embed_question", ignore_result=True)
+def embed_question(place: str, question: str) -> None:
+    """Give the web tier the vector of a question; one that came too late has expired."""
+    vectors.answer(place, question)
 
 
 @shared_task(name="ragapp.evaluate_corpus")

@@ -96,15 +96,16 @@ class _Training:
         self._tally.total, self._tally.finished_before = waiting + finished, finished
 
     def _forget_other_embedder(self, corpus: Corpus, name: str) -> bool:
-        """Vectors of two models never mix: another model begins with an empty corpus."""
+        """Vectors of two models never mix: another model begins without a chunk.
+
+        The documents stay, to be read anew, for they say who may read them.
+        """
         is_other = corpus.embedder not in {"", name}
         with self._lease.writing():
             if is_other:
                 index.delete_corpus(self._lease.tenant_id, corpus.pk)
-                Document.objects.filter(corpus=corpus).delete()
-                Corpus.objects.filter(pk=corpus.pk).update(
-                    document_count=0, chunk_count=0, lexeme_count=0
-                )
+                Document.objects.filter(corpus=corpus).update(chunk_count=0, content_hash="")
+                Corpus.objects.filter(pk=corpus.pk).update(chunk_count=0, lexeme_count=0)
             Corpus.objects.filter(pk=corpus.pk).update(embedder=name)
         return is_other
 

