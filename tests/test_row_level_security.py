@@ -6,6 +6,7 @@ from psycopg import sql
 
 from portal.checks import check_database
 from proxyconfig.tests.factories import EgressPolicyFactory
+from ragapp.tests.factories import EvaluationFactory
 from tenants.models import Segment, platform_scope, tenant_scope
 from tenants.models.scoped import ScopeError
 from tenants.services import audit_chain
@@ -170,6 +171,7 @@ def test_reference_to_another_tenants_row_is_refused(both):
     # Newest rows that nothing refers to yet, so that no unique key refuses first.
     VirtualAddressFactory(tenant=mine.tenant)
     EgressPolicyFactory(tenant=mine.tenant)
+    EvaluationFactory(question_set__corpus__tenant=mine.tenant)
     refusals = {}
 
     for table, column, target in rows(GUARDED):
