@@ -29,4 +29,9 @@ BEAT: Final[dict[str, dict[str, object]]] = {
         "schedule": 5.0,
         "options": {"expires": 5.0},
     },
+    "ragapp.train_scheduled": {
+        "task": "ragapp.train_scheduled",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
 }

@@ -11,7 +11,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
-from ragapp.services import evaluate, runs, serving, training, vectors
+from ragapp.services import evaluate, runs, schedule, serving, training, vectors
 from tenants.errors import SluiceError
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,12 @@ def evaluate_corpus(operation_id: int) -> None:
 def sweep() -> None:
     """Find runs that lost their worker or their message."""
     runs.sweep_stale(timezone.now())
+
+
+@shared_task(name="ragapp.train_scheduled", soft_time_limit=50)
+def train_scheduled() -> int:
+    """Start the trainings whose time has come."""
+    return schedule.start_due(timezone.now())
 
 
 @worker_ready.connect

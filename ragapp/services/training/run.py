@@ -1,11 +1,13 @@
 """One attempt at one training, from the claim to the end."""
 
 from contextlib import closing
+from functools import partial
 
-from proxyconfig.facade import egress_endpoint
+from proxyconfig.facade import EgressEndpoint, egress_endpoint
 from ragapp import extract
 from ragapp.models import Corpus, Document, make_partition
 from ragapp.services import corpora, index, serving
+from ragapp.services.discover import discover
 from ragapp.services.training.lease import STEP, Lease
 from ragapp.services.training.listing import Listing
 from ragapp.services.training.queue import Queue
@@ -71,7 +73,7 @@ class _Training:
             return
         embedder = serving.embedder()
         self._window = Window(embedder, self._tally, self._lease.beat)
-        self._find(corpus, embedder.name)
+        self._find(corpus, embedder.name, endpoint)
         preparer = Preparer(endpoint, self._lease.tenant.slug, self._lease.trace_id, embedder)
         try:
             # Again, since a document that changed may have set a duplicate of it free.
@@ -84,14 +86,21 @@ class _Training:
             extract.close()
         self._end(corpus)
 
-    def _find(self, corpus: Corpus, embedder_name: str) -> None:
+    def _find(self, corpus: Corpus, embedder_name: str, endpoint: EgressEndpoint) -> None:
         """Make the rows of all documents, and count what is to do."""
         is_new = self._forget_other_embedder(corpus, embedder_name)
         is_of_some = corpora.is_of_some(self._operation) and not is_new
         self._queue = Queue(self._lease, queued_only=is_of_some)
         self._queue.begin(is_first_attempt=self._operation.attempts == 1)
         if not is_of_some:
-            Listing(self._lease, self._tally).run()
+            look = partial(
+                discover,
+                endpoint=endpoint,
+                tenant_slug=self._lease.tenant.slug,
+                trace_id=self._lease.trace_id,
+                report=lambda _: self._lease.beat("find"),
+            )
+            Listing(self._lease, self._tally, look).run()
         waiting, finished = self._queue.sizes()
         self._tally.total, self._tally.finished_before = waiting + finished, finished
 
@@ -166,10 +175,11 @@ class _Training:
 
     def _end(self, corpus: Corpus) -> None:
         tally = self._tally
-        if tally.failed and tally.failed == tally.total:
+        if tally.first_error and tally.failed == tally.total:
             operations.fail(
                 self._operation,
-                f"None of the {tally.total} sources could be read. The first: {tally.first_error}",
+                f"None of the {tally.total + tally.unlisted} sources could be read."
+                f" The first: {tally.first_error}",
             )
             return
         with tenant_scope(self._lease.tenant_id):

@@ -14,6 +14,7 @@ class Tally:
     unchanged: int = 0
     duplicates: int = 0
     failed: int = 0
+    unlisted: int = 0
     removed: int = 0
     deleted: int = 0
     read: int = 0

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from ragapp.domain.source_lines import Wanted
 from ragapp.models import Chunk, Corpus, Document, DocumentState, Source, Upload
 from ragapp.services import corpora, search
 from ragapp.services.training import train
@@ -181,6 +182,35 @@ def test_what_the_server_says_is_unchanged_is_not_sent_again(corpus, alice, page
 
         assert [seen.headers.get("if-none-match") for seen in far.seen()] == [None, '"one"']
     assert (result["documents"], result["unchanged"]) == (0, 1)
+
+
+def sitemap(pages, *paths) -> Reply:
+    """A sitemap of these pages of the site."""
+    places = "".join(f"<url><loc>{pages.server.url}{path}</loc></url>" for path in paths)
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    return Reply(200, f'<urlset xmlns="{space}">{places}</urlset>'.encode(), "application/xml")
+
+
+@pytest.mark.django_db
+def test_a_sitemap_that_cannot_be_read_takes_nothing_away(alice, egress, pages):
+    egress.allow(alice.tenant)
+    pages.pages["/sitemap.xml"] = sitemap(pages, "/snat", "/vlan")
+    source = Wanted(f"{pages.server.url}/sitemap.xml", kind="sitemap")
+    with alice.acting() as actor:
+        corpus = corpora.save_corpus(
+            alice.tenant, name="site", urls=[], sources=[source], actor=actor
+        )
+    assert trained(corpus, alice).result["documents"] == 2
+
+    pages.pages["/sitemap.xml"] = Reply(500, b"", "text/html")
+    broken = trained(corpus, alice)
+    assert ready(corpus) == {"snat", "vlan"}
+    assert "status 500" in broken.result["first_error"]
+
+    pages.pages["/sitemap.xml"] = sitemap(pages, "/vlan", "/deny")
+    trained(corpus, alice)
+    assert ready(corpus) == {"vlan", "deny"}
+    assert_counted(corpus)
 
 
 @pytest.mark.django_db
