@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,6 +23,8 @@ from ragapp.domain.passage import joined_place
 # A paragraph, list item, table row or fenced block ends before an empty line or a new item.
 _BLOCK_END = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*+|]|\d+[.)])[ \t|])")
 _FENCE = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"[ \t]*\|.*(?:\n[ \t]*\|.*)*\s*\Z")
+_LINE_END = re.compile(r"\n")
 # Latin and similar scripts end a sentence before a space; Chinese and Japanese need none.
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026])[\"')\]\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])")
 
@@ -163,15 +165,21 @@ class _Splitter:
         return min(one, other) < self._sizes.small and one + other <= self._sizes.target
 
     def _pieces(self, start: int, end: int, target: int) -> Iterator[tuple[int, int]]:
-        """Fenced blocks and sentences; of those above the target runs of tokens."""
+        """Fenced blocks, rows and sentences; of those above the target runs of tokens."""
         for block in _blocks(self._text, start, end):
-            is_fence = _FENCE.fullmatch(self._text, *block) is not None
-            whole = is_fence and self._tokens(*block) <= target
-            for piece in [block] if whole else _cut(self._text, *block, _SENTENCE_END):
+            for piece in self._parts(block, target):
                 if self._tokens(*piece) <= target:
                     yield piece
                 else:
                     yield from self._runs(*piece, target)
+
+    def _parts(self, block: tuple[int, int], target: int) -> Iterable[tuple[int, int]]:
+        """The block whole where it is code or a row and fits; else code's lines, or sentences."""
+        is_fence = _FENCE.fullmatch(self._text, *block) is not None
+        is_row = _ROW.match(self._text, *block) is not None
+        if (is_fence or is_row) and self._tokens(*block) <= target:
+            return [block]
+        return _cut(self._text, *block, _LINE_END if is_fence else _SENTENCE_END)
 
     def _runs(self, start: int, end: int, target: int) -> Iterator[tuple[int, int]]:
         """Runs of at most ``target`` tokens; each begins where a token begins."""

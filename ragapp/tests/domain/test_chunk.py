@@ -126,6 +126,26 @@ def test_a_fenced_block_stays_whole_where_it_fits():
     assert any(code in chunk.text for chunk in chunks)
 
 
+def test_code_that_does_not_fit_is_cut_between_its_lines():
+    lines = [f"value_{i} = compute('One. Two. Three.')  # Why. So." for i in range(40)]
+    text = "```\n" + "\n".join(lines) + "\n```"
+
+    chunks = split(Document(text, ""), TOKENIZER)
+
+    assert len(chunks) > 1
+    assert {line for chunk in chunks for line in chunk.text.split("\n")} == {"```", *lines}
+
+
+def test_a_table_is_cut_between_its_rows():
+    rows = [f"| Pool {i}. | Has two. Has three. | Is used. |" for i in range(60)]
+    text = "Words before. " * 10 + "\n\n" + "\n".join(rows) + "\n\nWords after."
+
+    chunks = split(Document(text, ""), TOKENIZER)
+
+    cells = [line for chunk in chunks for line in chunk.text.split("\n") if "|" in line]
+    assert set(cells) == set(rows)
+
+
 def test_a_chunk_knows_the_page_where_it_begins():
     text = "Words on page one. " * 40 + "Words on page two. " * 40
     border = text.index("Words on page two")
