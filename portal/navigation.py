@@ -138,6 +138,7 @@ def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
         _("Record"),
         (
             link(_("Connections"), "proxyconfig:connection-list", "connections"),
+            link(_("Usage"), "ragapp:usage-detail", "layers"),
             link(_("Operations"), "tenants:operation-list", "operations"),
             link(_("Audit"), "tenants:audit-list", "audit"),
         ),

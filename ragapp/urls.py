@@ -10,6 +10,7 @@ from ragapp.ui import (
     question_views,
     run_views,
     search_views,
+    usage_views,
 )
 
 app_name = "ragapp"
@@ -100,4 +101,8 @@ urlpatterns = [
         question_views.question_delete,
         name="question-delete",
     ),
+    path("usage/", usage_views.usage_overview, name="usage-overview"),
+    path("t/<slug:tenant>/usage/", usage_views.usage_detail, name="usage-detail"),
+    path("t/<slug:tenant>/usage/limit/", usage_views.usage_limit, name="usage-limit"),
+    path("t/<slug:tenant>/usage/export/", usage_views.usage_export, name="usage-export"),
 ]

@@ -105,9 +105,18 @@ NEEDED: dict[str, dict[str, Action]] = {
     "ragapp-api:run-events": {"get": V},
     "ragapp-api:run-stop": {"post": ASK},
     "ragapp-api:web-search-detail": {"get": V, "put": T},
+    "ragapp-api:usage-sums": {"get": V},
+    "ragapp-api:usage-list": {"get": V},
+    "ragapp-api:usage-export": {"get": V},
+    "ragapp-api:quota-list": {"get": V},
+    "ragapp-api:token-quota-list": {"get": V},
+    "ragapp-api:token-quota-detail": {"put": M, "delete": M},
 }
 # Only the platform's administrators; everybody else in the tenant gets 403.
-PLATFORM_ONLY = {"proxyconfig-api:egress-rule-grant": {"post"}}
+PLATFORM_ONLY = {
+    "proxyconfig-api:egress-rule-grant": {"post"},
+    "ragapp-api:quota-detail": {"put", "delete"},
+}
 METHODS = ("get", "post", "put", "patch", "delete")
 # A stream has no end to wait for; its own tests read it.
 STREAMS = {"ragapp-api:run-events"}
@@ -140,6 +149,7 @@ def address(route: str, parameters: set[str], rows: World) -> str:
     values = {
         "tenant": rows.tenant.slug,
         "order": 1,
+        "resource": "requests-per-day",
         "generation": 1,
         "cluster": "local",
         "trace_id": rows.run.trace_id,
@@ -160,6 +170,7 @@ def address(route: str, parameters: set[str], rows: World) -> str:
             "snat-address": rows.snat_address.pk,
             "member": rows.member_id,
             "token": rows.token.pk,
+            "token-quota": rows.token.pk,
             "operation": rows.operation.pk,
             "plan": rows.plan_id,
             "document": rows.document.pk,
@@ -231,7 +242,8 @@ def test_netops_may_everything_but_what_is_the_platforms(alice, rows):
 
     wrong = {pair: found[pair] for pair in needed() if found[pair] in {401, 403, 404, 405, 500}}
     assert wrong == {}
-    assert {found[route, "post"] for route in PLATFORM_ONLY} == {403}
+    platform = {(route, method) for route, methods in PLATFORM_ONLY.items() for method in methods}
+    assert {found[pair] for pair in platform} == {403}
 
 
 @pytest.mark.parametrize("role", [Role.READER, Role.MLOPS, Role.DEVOPS])

@@ -26,6 +26,8 @@ from ragapp.tests.factories import (
     RunFactory,
     SourceFactory,
     UploadFactory,
+    UsageDayFactory,
+    UsageEntryFactory,
     WebSearchFactory,
     indexed,
 )
@@ -106,6 +108,9 @@ def world(tenant: Tenant, user: User) -> World:
     token = ApiTokenFactory(tenant=tenant, user=user, key=key)
     QuotaUseFactory(tenant=tenant, token=token)
     run = RunFactory(tenant=tenant, corpus=corpus, conversation=thread, token=token)
+    run = RunFactory(tenant=tenant, corpus=corpus, token=token)
+    UsageEntryFactory(tenant=tenant)
+    UsageDayFactory(tenant=tenant)
     return World(
         tenant=tenant,
         member_id=MembershipFactory(tenant=tenant, role="devops").pk,

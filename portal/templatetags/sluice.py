@@ -197,6 +197,12 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {ngettext(one, many or one + 's', number)}"
 
 
+@register.filter
+def thousands(number: int) -> str:
+    """``12,345``."""
+    return f"{number:,}"
+
+
 @register.simple_tag
 def bar(
     start: float, length: float, total: float, tone: str = "", *, small: bool = False

@@ -13,6 +13,7 @@ from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
 from ragapp.api.search import SearchViewSet
 from ragapp.api.uploads import UploadViewSet
+from ragapp.api.usage import QuotaViewSet, UsageViewSet
 from ragapp.api.web_search import WebSearchViewSet
 
 app_name = "ragapp-api"
@@ -171,5 +172,24 @@ urlpatterns = [
         f"{_TENANT}/runs/<str:trace_id>/stop",
         RunViewSet.as_view({"post": "stop"}),
         name="run-stop",
+    ),
+    path(f"{_TENANT}/usage", UsageViewSet.as_view({"get": "sums"}), name="usage-sums"),
+    path(f"{_TENANT}/usage/entries", UsageViewSet.as_view({"get": "list"}), name="usage-list"),
+    path(f"{_TENANT}/usage/export", UsageViewSet.as_view({"get": "export"}), name="usage-export"),
+    path(f"{_TENANT}/quotas", QuotaViewSet.as_view({"get": "standings"}), name="quota-list"),
+    path(
+        f"{_TENANT}/quotas/<str:resource>",
+        QuotaViewSet.as_view({"put": "update", "delete": "destroy"}),
+        name="quota-detail",
+    ),
+    path(
+        f"{_TENANT}/tokens/<int:pk>/quotas",
+        QuotaViewSet.as_view({"get": "standings"}),
+        name="token-quota-list",
+    ),
+    path(
+        f"{_TENANT}/tokens/<int:pk>/quotas/<str:resource>",
+        QuotaViewSet.as_view({"put": "update", "delete": "destroy"}),
+        name="token-quota-detail",
     ),
 ]

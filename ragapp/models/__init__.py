@@ -26,6 +26,7 @@ from ragapp.models.evaluation import (
 )
 from ragapp.models.language_model import Dtype, LanguageModel, ModelKind
 from ragapp.models.run import Channel, Run
+from ragapp.models.usage import UsageDay, UsageEntry, UsageKind
 from ragapp.models.web_search import SearchProvider, WebSearch
 
 __all__ = [
@@ -56,6 +57,9 @@ __all__ = [
     "SourceKind",
     "Thumb",
     "Upload",
+    "UsageDay",
+    "UsageEntry",
+    "UsageKind",
     "WebSearch",
     "make_partition",
 ]

@@ -1,15 +1,30 @@
 """The tenant's limits at the door of the agent: requests, questions at once, and tokens."""
 
+from dataclasses import dataclass
+
 from django.conf import settings
 from django.db.models import Q, Sum
 
 from ragapp.models import Document, Run, Upload
 from ragapp.models.run import IN_FLIGHT
 from tenants.domain.actor import Actor
-from tenants.domain.quota import Resource
+from tenants.domain.quota import Resource, Standing
+from tenants.models.quota import Quota
 from tenants.models.tenant import Tenant
+from tenants.models.token import ApiToken
 from tenants.services import quotas
 from tenants.services.quotas import Held, Want
+
+# A page names no more; each costs a few queries.
+MOST_TOKENS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStanding:
+    """How one API token stands with one limit of its own."""
+
+    token: str
+    standing: Standing
 
 
 def admit_question(tenant: Tenant, *, actor: Actor) -> None:
@@ -44,10 +59,16 @@ def charge_measurement(tenant_id: int, tokens: int) -> None:
     quotas.charge(tenant_id, Resource.TOKENS_PER_DAY, tokens)
 
 
-def charge_tokens(run: Run) -> None:
-    """Count what a run used; call it in the transaction that ends the run."""
-    tokens = run.usage.get("tokens_in", 0) + run.usage.get("tokens_out", 0)
-    quotas.charge(run.tenant_id, Resource.TOKENS_PER_DAY, tokens, token_id=run.token_id)
+def token_standings(tenant_id: int) -> list[TokenStanding]:
+    """Each limit of an API token that somebody set, with what is used of it."""
+    tokens = ApiToken.objects.filter(pk__in=Quota.objects.exclude(token=None).values("token"))
+    by_rows = held(tenant_id)
+    return [
+        TokenStanding(token.name, standing)
+        for token in tokens.order_by("name")[:MOST_TOKENS]
+        for standing in quotas.standings(tenant_id, token_id=token.pk, held=by_rows)
+        if not standing.is_default
+    ]
 
 
 def admit_bytes(tenant: Tenant, amount: int) -> None:
@@ -80,4 +101,8 @@ def held(tenant_id: int) -> dict[Resource, Held]:
     def tokens(token_id: int | None) -> int:
         return runs(token_id) * settings.QUOTA_TOKENS_PER_ANSWER
 
-    return {Resource.CONCURRENT_RUNS: runs, Resource.TOKENS_PER_DAY: tokens}
+    return {
+        Resource.CONCURRENT_RUNS: runs,
+        Resource.TOKENS_PER_DAY: tokens,
+        Resource.CORPUS_BYTES: lambda _: corpus_bytes(tenant_id),
+    }

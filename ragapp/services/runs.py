@@ -34,6 +34,7 @@ from ragapp.models.rights import visible_runs
 from ragapp.services import (
     calibration,
     conversations,
+    ledger,
     limits,
     serving,
     stream,
@@ -186,6 +187,11 @@ def request_stop(run: Run, *, actor: Actor) -> Run:
             if locked.state == OperationState.QUEUED:
                 locked.state, locked.ended_at = OperationState.CANCELLED.value, now
                 locked.end_message = _STOPPED
+                # The attempt that it waited for used nothing.
+                coming = locked.attempts + 1
+                ledger.record_attempt(
+                    locked, [], attempt=coming, state=OperationState.CANCELLED, now=now
+                )
             locked.save(update_fields=["cancel_requested_at", "state", "ended_at", "end_message"])
             audit.record(actor, "run.stop-requested", locked)
     return locked
@@ -212,7 +218,8 @@ def sweep_stale(now: datetime) -> Swept:
         silent = Run.objects.filter(
             state=OperationState.RUNNING.value, heartbeat_at__lt=now - SILENCE_LIMIT
         )
-        states = [_give_up(run, now) for run in silent.order_by("pk")[:500]]
+        silent = silent.select_related("corpus").order_by("pk")
+        states = [_give_up(run, now) for run in silent[:500]]
         woken = _wake_waiting(now)
     return Swept(
         woken=woken,
@@ -374,7 +381,7 @@ def _finish(run: Run, recorder: Recorder, ended: _End) -> None:
         if not held:
             return
         run.refresh_from_db()
-        limits.charge_tokens(run)
+        ledger.record_attempt(run, entries, attempt=run.attempts, state=ended.state, now=now)
     recorder.end(stream.end(run))
 
 
@@ -409,6 +416,7 @@ def _give_up(run: Run, now: datetime) -> OperationState:
     )
     if not silent.update(state=state.value, lease_token=None, heartbeat_at=now, **changes):
         return OperationState.RUNNING
+    ledger.record_attempt(run, run.entries, attempt=run.attempts, state=state, now=now)
     if state is OperationState.QUEUED:
         wake.send(wake.ANSWER_RUN, run.pk)
     return state

@@ -29,6 +29,9 @@ from ragapp.models import (
     Source,
     Thumb,
     Upload,
+    UsageDay,
+    UsageEntry,
+    UsageKind,
     WebSearch,
     make_partition,
 )
@@ -214,6 +217,30 @@ class FeedbackFactory(ScopedFactory):
     tenant = factory.SelfAttribute("run.tenant")
     user = factory.SubFactory(UserFactory)
     thumb = Thumb.UP
+
+
+class UsageEntryFactory(ScopedFactory):
+    """A line of the ledger, without its day's sums; ``ledger.record`` writes both."""
+
+    class Meta:
+        model = UsageEntry
+
+    tenant = factory.SubFactory(TenantFactory)
+    trace_id = factory.LazyFunction(lambda: uuid.uuid4().hex)
+    at = factory.LazyFunction(timezone.now)
+    day = factory.LazyAttribute(lambda row: row.at.date())
+    kind = UsageKind.ANSWER
+    used_by = "alice"
+
+
+class UsageDayFactory(ScopedFactory):
+    class Meta:
+        model = UsageDay
+
+    tenant = factory.SubFactory(TenantFactory)
+    day = factory.LazyFunction(lambda: timezone.now().date())
+    kind = UsageKind.ANSWER
+    used_by = "alice"
 
 
 def chunk(text: str, *, start: int = 0) -> Chunk:

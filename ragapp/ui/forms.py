@@ -9,8 +9,11 @@ from django.utils.translation import gettext_lazy as _
 from ragapp.domain.passage import Source
 from ragapp.models import Channel, Corpus, SearchProvider
 from ragapp.services.runs import MOST_CHARACTERS
+from tenants.domain.quota import KINDS
 from tenants.domain.states import AnswerEnd, OperationState
 from tenants.models.tenant import DNS_LABEL
+from tenants.models.token import ApiToken
+from tenants.services.quotas import MOST as MOST_LIMIT
 from tenants.ui.forms import FilterForm
 
 MOST_CHOICES = 200
@@ -69,6 +72,30 @@ class CorpusForm(forms.Form):
         """The URLs, each once, in order."""
         lines = (line.strip() for line in str(self.cleaned_data["urls"]).splitlines())
         return list(dict.fromkeys(filter(None, lines)))
+
+
+class LimitForm(forms.Form):
+    """A limit of the tenant, or of one of its API tokens."""
+
+    resource = forms.ChoiceField(
+        label=_("What"),
+        choices=[(resource.value, kind.label) for resource, kind in KINDS.items()],
+    )
+    token: forms.ModelChoiceField[ApiToken] = forms.ModelChoiceField(
+        label=_("Whose"), queryset=None, required=False, empty_label=_("The whole tenant")
+    )
+    limit = forms.IntegerField(
+        label=_("Limit"),
+        required=False,
+        min_value=0,
+        max_value=MOST_LIMIT,
+        help_text=_("Empty: no limit."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's own signature.
+        super().__init__(*args, **kwargs)
+        tokens = ApiToken.objects.filter(revoked_at__isnull=True)
+        self.fields["token"].queryset = tokens  # type: ignore[attr-defined]  # a choice of rows
 
 
 class RunFilter(FilterForm):

@@ -171,6 +171,21 @@ def standings(
     ]
 
 
+def check_right(actor: Actor, token: ApiToken | None) -> None:
+    """Return if ``actor`` may limit the tenant, or with ``token`` that API token.
+
+    Raises:
+        ForbiddenError: only platform administrators limit tenants, only NetOps limit tokens.
+    """
+    if token is None and not actor.is_platform_admin:
+        raise ForbiddenError(
+            "Only a platform administrator sets a tenant's limits. Ask one, and say what for."
+        )
+    if token is not None and not actor.may(Action.MANAGE_TENANT):
+        roles = ", ".join(roles_with(Action.MANAGE_TENANT))
+        raise ForbiddenError(f"Only {roles} of the tenant set the limits of its API tokens.")
+
+
 def set_limit(
     tenant: Tenant,
     resource: Resource,
@@ -185,7 +200,7 @@ def set_limit(
         ForbiddenError: only platform administrators limit tenants, only NetOps limit tokens.
         InvalidError: the limit is out of range, not for tokens, or above the tenant's own.
     """
-    _check_right(actor, token)
+    check_right(actor, token)
     if limit is not None and not 0 <= limit <= MOST:
         raise _invalid(f"A limit is a number from 0 to {MOST}.")
     if token is not None:
@@ -208,7 +223,7 @@ def clear_limit(
     Raises:
         ForbiddenError: as in ``set_limit``.
     """
-    _check_right(actor, token)
+    check_right(actor, token)
     token_id = token.pk if token else None
     with transaction.atomic():
         quota = Quota.objects.filter(
@@ -302,16 +317,6 @@ def _counters(
     for holder in holders:
         limit = None if limits is None else _limit(limits, resource, holder)
         yield _Counter(tenant_id, holder, resource, start, limit)
-
-
-def _check_right(actor: Actor, token: ApiToken | None) -> None:
-    if token is None and not actor.is_platform_admin:
-        raise ForbiddenError(
-            "Only a platform administrator sets a tenant's limits. Ask one, and say what for."
-        )
-    if token is not None and not actor.may(Action.MANAGE_TENANT):
-        roles = ", ".join(roles_with(Action.MANAGE_TENANT))
-        raise ForbiddenError(f"Only {roles} of the tenant set the limits of its API tokens.")
 
 
 def _check_token_limit(tenant: Tenant, resource: Resource, limit: int | None) -> None:

@@ -82,16 +82,6 @@ def test_token_limit_counts_what_the_token_asked(acme):
         assert (count(None), count(token.pk)) == (2, 1)
 
 
-def test_ended_run_is_charged_with_its_tokens(alice, acme):
-    token = ApiTokenFactory(tenant=acme)
-    run = RunFactory(tenant=acme, token=token, usage={"tokens_in": 30, "tokens_out": 12})
-    with tenant_scope(acme.pk):
-        limits.charge_tokens(run)
-        found = quotas.standings(acme.pk, token_id=token.pk)
-
-    assert [s.used for s in found if s.resource is Resource.TOKENS_PER_DAY] == [42]
-
-
 def test_rest_refusal_has_the_quota_in_its_body_and_headers(alice, acme):
     QuotaFactory(tenant=acme, resource=Resource.REQUESTS_PER_DAY, limit=0)
 
