@@ -210,6 +210,7 @@ CELERY_TASK_ROUTES = {
     "ragapp.train_corpus": {"queue": "ingest"},
     "ragapp.answer_run": {"queue": "engine"},
     "ragapp.embed_question": {"queue": "engine"},
+    "ragapp.embed_texts": {"queue": "engine"},
     "ragapp.evaluate_corpus": {"queue": "engine"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -1,4 +1,5 @@
-"""What answers at a tenant's own virtual address: its agent, and a sign of life.
+"""What answers at a tenant's own virtual address: its agent, also in OpenAI's shapes, and a sign
+of life.
 
 Only the cluster proxy reaches this door, over a unix socket, and it says which tenant's address it
 was. Only that tenant's API tokens are taken; a browser's session means nothing here.
@@ -9,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
+from ragapp.api.openai import OpenAIViewSet, replying
 from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
 from tenants.api.authentication import TokenAuthentication
@@ -44,6 +46,10 @@ def _runs(handlers: dict[str, Any], **options: Any) -> Any:  # Any: DRF's stubs 
     return RunViewSet.as_view(handlers, authentication_classes=_TOKENS, **options)
 
 
+def _openai(handlers: dict[str, Any], **options: Any) -> Any:  # Any: as above.
+    return OpenAIViewSet.as_view(handlers, authentication_classes=_TOKENS, **options)
+
+
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path(
@@ -58,6 +64,18 @@ urlpatterns = [
         name="run-events",
     ),
     path("v1/runs/<str:trace_id>/stop", _runs({"post": "stop"}), name="run-stop"),
+    path("v1/models", _openai({"get": "models"}), name="openai-model-list"),
+    path("v1/models/<path:model>", _openai({"get": "model"}), name="openai-model-detail"),
+    path(
+        "v1/chat/completions",
+        replying(_openai({"post": "chat"}, renderer_classes=EVENT_RENDERERS[::-1])),
+        name="openai-chat",
+    ),
+    path(
+        "v1/embeddings",
+        replying(_openai({"post": "embeddings"})),
+        name="openai-embedding-list",
+    ),
 ]
 
 handler400 = handler404 = not_found

@@ -14,15 +14,16 @@ logger = logging.getLogger(__name__)
 RECONCILE_TENANT = "proxyconfig.reconcile_tenant"
 TRAIN_CORPUS = "ragapp.train_corpus"
 ANSWER_RUN = "ragapp.answer_run"
+EMBED_TEXTS = "ragapp.embed_texts"
 EVALUATE_CORPUS = "ragapp.evaluate_corpus"
 
 
-def send(task: str, row_id: int) -> None:
+def send(task: str, row_id: int | str) -> None:
     """Send ``task`` with the id of its row, once the running transaction has committed."""
     transaction.on_commit(lambda: _send(task, row_id))
 
 
-def _send(task: str, row_id: int) -> None:
+def _send(task: str, row_id: int | str) -> None:
     try:
         current_app.send_task(task, args=[row_id], retry=False)
     except OperationalError as error:

@@ -8,6 +8,7 @@ from ragapp.api.corpora import ChunkViewSet, CorpusViewSet, DocumentViewSet
 from ragapp.api.evaluations import EvaluationAnswerViewSet, EvaluationViewSet
 from ragapp.api.feedback import FeedbackViewSet, OwnFeedbackViewSet
 from ragapp.api.language_models import LanguageModelViewSet
+from ragapp.api.openai import OpenAIViewSet, replying
 from ragapp.api.questions import JudgedQuestionViewSet, QuestionSetViewSet
 from ragapp.api.renderers import EVENT_RENDERERS
 from ragapp.api.runs import RunViewSet
@@ -22,6 +23,7 @@ app_name = "ragapp-api"
 _COLLECTION: dict[str, Any] = {"get": "list", "post": "create"}
 _ROW: dict[str, Any] = {"get": "retrieve", "delete": "destroy"}
 _TENANT = "tenants/<str:tenant>"
+_OPENAI = f"{_TENANT}/openai/v1"
 
 urlpatterns = [
     path("models", LanguageModelViewSet.as_view({"get": "list"}), name="model-list"),
@@ -191,5 +193,25 @@ urlpatterns = [
         f"{_TENANT}/tokens/<int:pk>/quotas/<str:resource>",
         QuotaViewSet.as_view({"put": "update", "delete": "destroy"}),
         name="token-quota-detail",
+    ),
+    path(
+        f"{_OPENAI}/models",
+        OpenAIViewSet.as_view({"get": "models"}),
+        name="openai-model-list",
+    ),
+    path(
+        f"{_OPENAI}/models/<path:model>",
+        OpenAIViewSet.as_view({"get": "model"}),
+        name="openai-model-detail",
+    ),
+    path(
+        f"{_OPENAI}/chat/completions",
+        replying(OpenAIViewSet.as_view({"post": "chat"}, renderer_classes=EVENT_RENDERERS[::-1])),
+        name="openai-chat",
+    ),
+    path(
+        f"{_OPENAI}/embeddings",
+        replying(OpenAIViewSet.as_view({"post": "embeddings"})),
+        name="openai-embedding-list",
     ),
 ]

@@ -29,13 +29,14 @@ class Broker:
             yield sent
         for queue in QUEUES:
             while (raw := self._redis.rpop(queue)) is not None:
-                sent.append(_read(raw))
+                sent.append(read(raw))
 
     def close(self) -> None:
         self._redis.close()
 
 
-def _read(raw: bytes) -> Message:
+def read(raw: bytes) -> Message:
+    """The task's name and its argument."""
     message = json.loads(raw)
     arguments = json.loads(base64.b64decode(message["body"]))[0]
     return message["headers"]["task"], arguments[0]

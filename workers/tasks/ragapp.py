@@ -11,7 +11,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
-from ragapp.services import evaluate, runs, schedule, serving, training, vectors
+from ragapp.services import embedding, evaluate, runs, schedule, serving, training, vectors
 from tenants.errors import SluiceError
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,12 @@ def embed_question(place: str, question: str) -> None:
 def evaluate_corpus(operation_id: int) -> None:
     """Measure a way to answer, or what is left of it."""
     evaluate.evaluate(operation_id)
+
+
+@shared_task(name="ragapp.embed_texts")
+def embed_texts(job_id: str) -> None:
+    """Give a few texts their vectors, while somebody waits."""
+    embedding.embed(job_id)
 
 
 @shared_task(name="ragapp.sweep", soft_time_limit=50)

@@ -134,6 +134,10 @@ class Doors:
         self._port = {"portal": portal, "ingress": ingress}
         self._open: list[contextlib.AbstractContextManager] = []
 
+    def port(self, door: str) -> int:
+        """Where that door listens."""
+        return self._port[door]
+
     def close(self) -> None:
         for thing in self._open:
             thing.close()
