@@ -49,13 +49,21 @@ def run(context: Context) -> list[Figure]:
         scene = part.make(engine)
         context.say(f"indexing {len(key.passages)} passages three times")
         cases = part.cases_of(scene, key)
-        figures = _with_reader(context, scene, cases)
-        figures += _grade_tokens("reader", scene, cases)
+        figures = _told(context, _with_reader(context, scene, cases))
+        figures += _told(context, _grade_tokens("reader", scene, cases))
         scene.serve(f"{wire.url}/v1/", "reader")
-        figures += _first_tokens(context, part, scene, cases, key)
-        figures += _with_small_model(context, scene, cases)
+        figures += _told(context, _first_tokens(context, part, scene, cases, key))
+        figures += _told(context, _with_small_model(context, scene, cases))
         first_token = importlib.import_module("benchmarks.first_token")
         figures += first_token.figures(context)
+    return figures
+
+
+def _told(context: Context, figures: list[Figure]) -> list[Figure]:
+    """The figures, said at once: the rest takes minutes more."""
+    for figure in figures:
+        beside = "" if figure.baseline is None else f", beside {figure.baseline:.3f}"
+        context.say(f"{figure.key}: {figure.value:.3f}{beside}")
     return figures
 
 
