@@ -26,6 +26,22 @@ urlpatterns = [
     path(f"{_CORPORA}<slug:name>/", corpus_views.corpus_detail, name="corpus-detail"),
     path(f"{_CORPORA}<slug:name>/edit/", corpus_views.corpus_edit, name="corpus-edit"),
     path(f"{_CORPORA}<slug:name>/train/", corpus_views.corpus_train, name="corpus-train"),
+    path(f"{_CORPORA}<slug:name>/uploads/", corpus_views.corpus_upload, name="corpus-upload"),
+    path(
+        f"{_CORPORA}<slug:name>/documents/delete/",
+        corpus_views.corpus_documents_delete,
+        name="corpus-documents-delete",
+    ),
+    path(
+        "t/<slug:tenant>/documents/<int:pk>/retry/",
+        corpus_views.document_retry,
+        name="document-retry",
+    ),
+    path(
+        "t/<slug:tenant>/documents/<int:pk>/original/",
+        corpus_views.document_original,
+        name="document-original",
+    ),
     path(
         "t/<slug:tenant>/documents/<int:pk>/",
         corpus_views.document_detail,

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Kind = Literal["page", "sitemap", "crawl"]
+_KINDS = frozenset({"sitemap", "crawl"})
 MOST_PAGES = 10_000
 _HOW = "Write: sitemap URL [most pages], or: crawl URL [most pages] [below PREFIX]."
 
@@ -14,12 +13,13 @@ class Wanted:
     """A source that a corpus shall have.
 
     Attributes:
+        kind: ``page``, ``sitemap`` or ``crawl``.
         prefix: A crawl stays below it; empty for the folder of its own URL.
         most_pages: Most documents that a sitemap or a crawl adds.
     """
 
     url: str
-    kind: Kind = "page"
+    kind: str = "page"
     prefix: str = ""
     most_pages: int = MOST_PAGES
 
@@ -45,9 +45,9 @@ def as_text(sources: Iterable[Wanted]) -> str:
 
 
 def _source(words: list[str]) -> Wanted | str:
-    kind, *rest = words
-    if kind.lower() not in get_args(Kind)[1:]:
-        return f"{kind[:60]!r} is neither sitemap nor crawl. {_HOW}"
+    kind, *rest = words[0].lower(), *words[1:]
+    if kind not in _KINDS:
+        return f"{words[0][:60]!r} is neither sitemap nor crawl. {_HOW}"
     if not rest:
         return f"The URL is missing. {_HOW}"
     url, *options = rest
@@ -56,11 +56,11 @@ def _source(words: list[str]) -> Wanted | str:
         most = int(options.pop(0)[:9])
     if not 1 <= most <= MOST_PAGES:
         return f"The number of pages is from 1 to {MOST_PAGES}."
-    if kind.lower() == "crawl" and len(options) == 2 and options[0].lower() == "below":
+    if kind == "crawl" and len(options) == 2 and options[0].lower() == "below":
         prefix, options = options[1], []
     if options:
         return f"{' '.join(options)[:60]!r} is not understood. {_HOW}"
-    return Wanted(url, "crawl" if kind.lower() == "crawl" else "sitemap", prefix, most)
+    return Wanted(url, kind, prefix, most)
 
 
 def _line(source: Wanted) -> str:

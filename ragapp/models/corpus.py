@@ -6,11 +6,11 @@ from django.db.models import Q
 from django.urls import reverse
 
 from ragapp.domain.answering import PASSAGES, Answering
+from ragapp.domain.source_lines import MOST_PAGES, Wanted
 from tenants.models.scoped import TenantScoped
 from tenants.models.tenant import DNS_LABEL
 
 MOST_PASSAGES = 8
-MOST_PAGES = 10_000
 
 
 class Schedule(models.TextChoices):
@@ -130,6 +130,11 @@ class Source(TenantScoped):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def wanted(self) -> Wanted:
+        """The source as it was asked for."""
+        return Wanted(self.url, self.kind, self.prefix, self.most_pages)
 
 
 class Upload(TenantScoped):

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 
 from ragapp.domain.answering import Answering
@@ -14,7 +14,15 @@ from ragapp.domain.links import normalised
 from ragapp.domain.reader import reader_of
 from ragapp.domain.schedule import next_at
 from ragapp.domain.source_lines import MOST_PAGES, Wanted
-from ragapp.models import Corpus, Document, DocumentState, Source, SourceKind, Upload
+from ragapp.models import (
+    Corpus,
+    Document,
+    DocumentState,
+    LanguageModel,
+    Source,
+    SourceKind,
+    Upload,
+)
 from ragapp.models.rights import readable
 from ragapp.services import index
 from tenants import audit
@@ -89,6 +97,9 @@ def configure(corpus: Corpus, *, answering: Answering, schedule: str, actor: Act
     complaints: dict[str, list[str]] = {}
     if len(corpus.instructions) > MOST_INSTRUCTIONS:
         complaints["instructions"] = [f"At most {MOST_INSTRUCTIONS} characters."]
+    models = LanguageModel.objects.filter(name=answering.model, is_allowed=True)
+    if changed.get("model") and not models.exists():
+        complaints["model"] = [f"{answering.model} is not on the list of allowed models."]
     _check(corpus, set(changed), complaints)
     corpus.save(update_fields=[*changed, "train_at"])
     audit.record(actor, "corpus.configured", corpus, detail={"fields": sorted(changed)})
@@ -245,6 +256,12 @@ def visible_corpus(name: str) -> Corpus:
     return corpus
 
 
+def source_counts(corpus: Corpus) -> dict[str, int]:
+    """How many sources of each kind it has, and how many files."""
+    counted = corpus.sources.order_by().values_list("kind").annotate(count=Count("pk"))
+    return {**dict(counted), "upload": corpus.uploads.count()}
+
+
 def mark_trained(corpus: Corpus) -> None:
     """A training run has come to its end."""
     Corpus.objects.filter(pk=corpus.pk).update(trained_at=timezone.now())
@@ -353,9 +370,5 @@ def _set_sources(corpus: Corpus, wanted: Sequence[Wanted]) -> None:
     )
     for source in wanted:
         row = present.get(source.url)
-        if row is not None and asdict(source) != _values(row):
+        if row is not None and source != row.wanted:
             Source.objects.filter(pk=row.pk).update(**asdict(source), found_count=0, error="")
-
-
-def _values(row: Source) -> dict[str, object]:
-    return {field.name: getattr(row, field.name) for field in fields(Wanted)}

@@ -86,6 +86,19 @@ def visible_upload(corpus: Corpus, pk: int) -> Upload:
     return upload
 
 
+def original(document: Document) -> Upload:
+    """The file that the document was read of, with its content.
+
+    Raises:
+        NotVisibleError: it was fetched, or the file is gone.
+    """
+    name = document.url.removeprefix("upload:")
+    upload = Upload.objects.filter(corpus_id=document.corpus_id, name=name).first()
+    if upload is None or upload.url != document.url:
+        raise NotVisibleError(f"{document} is no file that somebody handed over. Open its URL.")
+    return upload
+
+
 def listed(corpus: Corpus) -> QuerySet[Upload]:
     """The corpus's files, without their contents."""
     return Upload.objects.filter(corpus=corpus).defer("content")

@@ -1,25 +1,39 @@
 """Pages of corpora and documents; writes go through the services."""
 
+from dataclasses import dataclass
+
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 
 from ragapp.domain.reader import reader_of
-from ragapp.models import Chunk, Corpus, Document
+from ragapp.models import Chunk, Corpus, Document, SourceKind
 from ragapp.models.rights import readable
-from ragapp.services import corpora
-from ragapp.ui.forms import CorpusForm
+from ragapp.services import corpora, uploads
+from ragapp.ui.forms import CorpusForm, DocumentFilter, UploadForm
+from ragapp.ui.legible import Block, blocks
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
-from tenants.errors import NotVisibleError, SluiceError
+from tenants.errors import InvalidError, NotVisibleError, SluiceError
 from tenants.ui.forms import refuse
 from tenants.ui.paging import PAGE_SIZE, page_of
 
 # More than a page shows well; the REST API lists them all.
 MOST_SOURCES = 200
+MOST_STRIPPED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Legible:
+    """A passage, and its text as people read it."""
+
+    chunk: Chunk
+    blocks: list[Block]
 
 
 @tenant_page(Action.VIEW)
@@ -40,7 +54,7 @@ def corpus_create(request: TenantRequest) -> HttpResponse:
 
 @tenant_page(Action.TRAIN)
 def corpus_edit(request: TenantRequest, name: str) -> HttpResponse:
-    """A corpus's name, description and sources."""
+    """A corpus's sources, and how its questions are answered."""
     return _corpus_page(request, corpora.visible_corpus(name))
 
 
@@ -51,17 +65,22 @@ def corpus_detail(request: TenantRequest, name: str) -> HttpResponse:
     operation = corpora.latest_training(corpus)
     if operation is not None:
         operation.tenant = request.tenant
-    documents = Document.objects.filter(readable(reader_of(request.actor)), corpus=corpus).defer(
-        "text"
+    form = DocumentFilter(request.GET)
+    documents = Document.objects.filter(
+        readable(reader_of(request.actor)), form.condition(), corpus=corpus
     )
     context = {
         "corpus": corpus,
-        "sources": corpus.sources.all()[:MOST_SOURCES],
+        "form": form,
+        "leading": corpus.sources.exclude(kind=SourceKind.PAGE)[:MOST_SOURCES],
+        "sources": corpus.sources.filter(kind=SourceKind.PAGE)[:MOST_SOURCES],
+        "counts": corpora.source_counts(corpus),
         "operation": operation,
         "live_url": operation.get_absolute_url() if operation else "",
         "is_training": operation is not None and not operation.has_ended,
-        "page": page_of(request, documents),
+        "page": page_of(request, documents.defer("text", "stripped")),
         "can_train": request.actor.may(Action.TRAIN),
+        "most_bytes": settings.UPLOAD_BYTES,
     }
     return render(request, "ragapp/corpus_detail.html", context)
 
@@ -76,6 +95,68 @@ def corpus_train(request: TenantRequest, name: str) -> HttpResponse:
     except SluiceError as error:
         messages.error(request, error.message)
     return redirect(corpus)
+
+
+@require_POST
+@tenant_page(Action.TRAIN)
+def corpus_upload(request: TenantRequest, name: str) -> HttpResponse:
+    """Keep files, all or none, and train where that was asked for."""
+    corpus = corpora.visible_corpus(name)
+    form = UploadForm(request.POST, request.FILES)
+    try:
+        if not form.is_valid():
+            raise InvalidError(" ".join(map(str, form.errors["file"])))
+        with transaction.atomic():
+            for file in form.cleaned_data["file"]:
+                uploads.save_upload(corpus, file, actor=request.actor)
+        # A training that is under way is no reason to lose the files.
+        if request.POST.get("then") == "train":
+            corpora.start_training(corpus, actor=request.actor)
+    except SluiceError as error:
+        messages.error(request, error.message)
+    else:
+        count = len(form.cleaned_data["file"])
+        said = ngettext("%(count)d file is kept.", "%(count)d files are kept.", count)
+        messages.success(request, said % {"count": count})
+    return redirect(corpus)
+
+
+@require_POST
+@tenant_page(Action.TRAIN)
+def corpus_documents_delete(request: TenantRequest, name: str) -> HttpResponse:
+    """Take the chosen documents out of retrieval."""
+    corpus = corpora.visible_corpus(name)
+    chosen = [int(key) for key in request.POST.getlist("document") if _is_key(key)]
+    count = corpora.delete_documents(corpus, chosen[:PAGE_SIZE], actor=request.actor)
+    if count:
+        said = ngettext("%(count)d document is deleted.", "%(count)d documents are deleted.", count)
+        messages.success(request, said % {"count": count})
+    else:
+        messages.error(request, gettext("Choose the documents first, then delete them."))
+    return redirect(corpus)
+
+
+@require_POST
+@tenant_page(Action.TRAIN)
+def document_retry(request: TenantRequest, pk: int) -> HttpResponse:
+    """Have a worker read the document anew."""
+    document = _document(request, pk)
+    try:
+        corpora.retry_document(document, actor=request.actor)
+    except SluiceError as error:
+        messages.error(request, error.message)
+    return redirect("ragapp:corpus-detail", request.tenant.slug, document.corpus.name)
+
+
+@tenant_page(Action.VIEW)
+def document_original(request: TenantRequest, pk: int) -> HttpResponse:
+    """A file as it was handed over, to keep; never shown as a page of this site."""
+    upload = uploads.original(_document(request, pk))
+    return HttpResponse(
+        bytes(upload.content),
+        content_type="application/octet-stream",
+        headers={"Content-Disposition": content_disposition_header(True, upload.name) or ""},
+    )
 
 
 @require_POST
@@ -97,9 +178,13 @@ def document_detail(request: TenantRequest, pk: int) -> HttpResponse:
     passage = int(asked) if asked.isdecimal() and len(asked) < 9 else None
     # The page that a citation means, wherever in the document its passage stands.
     start = 1 if passage is None else passage // PAGE_SIZE + 1
+    page = page_of(request, chunks, start=start)
     context = {
         "document": document,
-        "page": page_of(request, chunks, start=start),
+        "is_upload": document.url.startswith("upload:"),
+        "stripped": document.stripped[:MOST_STRIPPED],
+        "page": page,
+        "passages": [Legible(chunk, blocks(chunk.text)) for chunk in page],
         "passage": passage,
         "can_train": request.actor.may(Action.TRAIN),
     }
@@ -107,7 +192,7 @@ def document_detail(request: TenantRequest, pk: int) -> HttpResponse:
 
 
 def _corpus_page(request: TenantRequest, corpus: Corpus | None) -> HttpResponse:
-    form = CorpusForm(request.POST or None, initial=_initial(corpus))
+    form = CorpusForm(request.POST or None, initial=CorpusForm.values_of(corpus))
     if request.method == "POST" and form.is_valid():
         try:
             saved = _save(request, form, corpus)
@@ -120,24 +205,30 @@ def _corpus_page(request: TenantRequest, corpus: Corpus | None) -> HttpResponse:
 
 def _save(request: TenantRequest, form: CorpusForm, corpus: Corpus | None) -> Corpus:
     """Save, and train where that was asked for: both or neither."""
+    given = form.cleaned_data
     with transaction.atomic():
         saved = corpora.save_corpus(
-            request.tenant, **form.cleaned_data, actor=request.actor, corpus=corpus
+            request.tenant,
+            name=given["name"],
+            description=given["description"],
+            urls=given["urls"],
+            sources=given["sources"],
+            actor=request.actor,
+            corpus=corpus,
+        )
+        corpora.configure(
+            saved,
+            answering=form.answering(saved.answering),
+            schedule=given["schedule"] or saved.schedule,
+            actor=request.actor,
         )
         if request.POST.get("then") == "train":
             corpora.start_training(saved, actor=request.actor)
     return saved
 
 
-def _initial(corpus: Corpus | None) -> dict[str, str] | None:
-    if corpus is None:
-        return None
-    urls = corpus.sources.values_list("url", flat=True)
-    return {
-        "name": corpus.name,
-        "description": corpus.description,
-        "urls": "\n".join(urls),
-    }
+def _is_key(given: str) -> bool:
+    return given.isdecimal() and len(given) < 19
 
 
 def _document(request: TenantRequest, pk: int) -> Document:

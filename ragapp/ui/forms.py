@@ -6,8 +6,21 @@ from django import forms
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from ragapp.domain import source_lines
+from ragapp.domain.answering import Answering
 from ragapp.domain.passage import Source
-from ragapp.models import Channel, Corpus, SearchProvider
+from ragapp.domain.source_lines import Wanted
+from ragapp.models import (
+    Channel,
+    Corpus,
+    DocumentState,
+    LanguageModel,
+    Schedule,
+    SearchProvider,
+    SourceKind,
+)
+from ragapp.models.corpus import MOST_PASSAGES
+from ragapp.services.corpora import MOST_INSTRUCTIONS
 from ragapp.services.runs import MOST_CHARACTERS
 from tenants.domain.quota import KINDS
 from tenants.domain.states import AnswerEnd, OperationState
@@ -17,6 +30,22 @@ from tenants.services.quotas import MOST as MOST_LIMIT
 from tenants.ui.forms import FilterForm
 
 MOST_CHOICES = 200
+
+
+class MultipleFileInput(forms.ClearableFileInput):
+    """Takes several files at once."""
+
+    allow_multiple_selected = True
+
+
+class MultipleFileField(forms.FileField):
+    """Several files, each checked like one."""
+
+    widget = MultipleFileInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:  # Any: Django's own signature.
+        """The files, in the order in which they were chosen."""
+        return [super(MultipleFileField, self).clean(file, initial) for file in data or [None]]
 
 
 class AskForm(forms.Form):
@@ -65,13 +94,141 @@ class CorpusForm(forms.Form):
                 "placeholder": "https://docs.example.org/guide.html",
             }
         ),
-        help_text=_("URLs, one a line: pages, PDF, Markdown or plain text."),
+        help_text=_("URLs, one a line: pages, PDF, Word, slides, CSV, Markdown or plain text."),
     )
+    sources = forms.CharField(
+        label=_("Sitemaps and crawls"),
+        required=False,
+        widget=forms.Textarea(
+            attrs={
+                "rows": 4,
+                "class": "mono",
+                "spellcheck": "false",
+                "placeholder": "sitemap https://docs.example.org/sitemap.xml\n"
+                "crawl https://docs.example.org/guide/ 500",
+            }
+        ),
+        help_text=_(
+            "One a line: “sitemap URL” or “crawl URL”, and then, if you like, the most pages that"
+            " it may add. A crawl follows links below its URL's folder, or “below” another prefix:"
+            " crawl URL 500 below PREFIX. It keeps to robots.txt."
+        ),
+    )
+    schedule = forms.ChoiceField(
+        label=_("Train by itself"), choices=Schedule.choices, required=False
+    )
+    dense_weight = forms.FloatField(
+        label=_("Weight of meaning"),
+        min_value=0,
+        max_value=1,
+        required=False,
+        widget=forms.NumberInput(attrs={"step": "0.05"}),
+        help_text=_("0: words alone (BM25). 1: meaning alone. An evaluation tells what is best."),
+    )
+    passages = forms.IntegerField(
+        label=_("Passages"),
+        min_value=1,
+        max_value=MOST_PASSAGES,
+        required=False,
+        help_text=_("Most that the model reads for an answer."),
+    )
+    model = forms.ChoiceField(
+        label=_("Model"),
+        required=False,
+        help_text=_("Of those that the platform's administrators allow."),
+    )
+    instructions = forms.CharField(
+        label=_("Instructions"),
+        max_length=MOST_INSTRUCTIONS,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("The corpus's own prompt; it stands before the general one."),
+    )
+    rerank = forms.BooleanField(
+        label=_("Order the best passages anew by a cross-encoder"), required=False
+    )
+    web = forms.BooleanField(
+        label=_("The web may be tried where the corpus has no answer"), required=False
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's own signature.
+        super().__init__(*args, **kwargs)
+        allowed = LanguageModel.objects.filter(is_allowed=True).order_by("name")
+        names = list(allowed.values_list("name", flat=True)[:MOST_CHOICES])
+        # One that is allowed no more is still what the corpus asks for, until somebody changes it.
+        names += [name for name in [self.initial.get("model")] if name and name not in names]
+        choices = [("", _("The platform's default")), *((name, name) for name in names)]
+        self.fields["model"].choices = choices  # type: ignore[attr-defined]  # it is a ChoiceField
 
     def clean_urls(self) -> list[str]:
         """The URLs, each once, in order."""
         lines = (line.strip() for line in str(self.cleaned_data["urls"]).splitlines())
         return list(dict.fromkeys(filter(None, lines)))
+
+    def clean_sources(self) -> list[Wanted]:
+        """The sitemaps and crawls.
+
+        Raises:
+            ValidationError: a line is neither; each is named by its number.
+        """
+        wanted, complaints = source_lines.read(str(self.cleaned_data["sources"]))
+        if complaints:
+            raise forms.ValidationError(complaints)
+        return wanted
+
+    def answering(self, now: Answering) -> Answering:
+        """How questions shall be answered; what was left empty stays as it is ``now``."""
+        values = self.cleaned_data
+        number = values["dense_weight"]
+        return Answering(
+            dense_weight=now.dense_weight if number is None else number,
+            passages=values["passages"] or now.passages,
+            instructions=values["instructions"],
+            model=values["model"],
+            rerank=values["rerank"],
+            web=values["web"],
+        )
+
+    @classmethod
+    def values_of(cls, corpus: Corpus | None) -> dict[str, Any]:  # Any: each field's own.
+        """What the form shows of the corpus; of a new one, how it would be."""
+        row = corpus or Corpus()
+        sources = list(corpus.sources.all()) if corpus else []
+        pages = [source for source in sources if source.kind == SourceKind.PAGE]
+        lines = [source.wanted for source in sources if source.kind != SourceKind.PAGE]
+        return {
+            **{
+                name: getattr(row, name)
+                for name in cls.base_fields
+                if name not in {"urls", "sources"}
+            },
+            "urls": "\n".join(source.url for source in pages),
+            "sources": source_lines.as_text(lines),
+        }
+
+
+class DocumentFilter(FilterForm):
+    """Which documents of a corpus."""
+
+    state = forms.ChoiceField(
+        label=_("State"), choices=[("", _("Any state")), *DocumentState.choices]
+    )
+    text = forms.CharField(label=_("Title or URL"), max_length=200)
+
+    def condition(self) -> Q:
+        """The filters as one condition on documents."""
+        condition = Q()
+        if state := self.value("state"):
+            condition &= Q(state=state)
+        if text := self.value("text"):
+            condition &= Q(title__icontains=text) | Q(url__icontains=text)
+        return condition
+
+
+class UploadForm(forms.Form):
+    """Files for a corpus, several at once."""
+
+    file = MultipleFileField(label=_("Files"))
 
 
 class LimitForm(forms.Form):

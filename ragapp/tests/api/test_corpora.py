@@ -302,3 +302,10 @@ def test_retry_queues_the_document_and_trains(alice, broker):
     assert (answer.status_code, len(sent)) == (202, 1)
     read = alice.client.get(f"{BASE}/documents/{document.pk}").json()
     assert (read["state"], read["error"]) == ("Queued", "")
+
+
+def test_model_that_is_not_allowed_is_named(alice):
+    answer = post(alice, "corpora", {**BODY, "model": "somebodys-own"})
+
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/model"]
