@@ -67,6 +67,8 @@ PAGES: dict[str, Arguments] = {
     "ragapp:corpus-detail": lambda rows: ["product"],
     "ragapp:corpus-edit": lambda rows: ["product"],
     "ragapp:document-detail": lambda rows: [rows.document.pk],
+    "ragapp:search": none,
+    "ragapp:web-search-edit": none,
     "ragapp:ask": none,
     "ragapp:ask-run": lambda rows: [rows.run.trace_id],
     "ragapp:run-list": none,
@@ -132,7 +134,10 @@ LISTS = {
 }
 # Pages that a reader may not open, since they exist to change something.
 WRITERS_ONLY = {
-    name for name in PAGES if name.endswith(("-create", "-delete")) or name == "ragapp:corpus-edit"
+    name
+    for name in PAGES
+    if name.endswith(("-create", "-delete"))
+    or name in {"ragapp:corpus-edit", "ragapp:web-search-edit"}
 } | {
     name
     for name in PAGES
