@@ -329,7 +329,8 @@ class Slots:
 
     def _resize(self, rows: int, tokens: int) -> None:
         window = self._window
-        window.rows = _rounded(rows, BLOCK_ROWS)
+        # One session alone pays for no empty rows beside it.
+        window.rows = rows if rows < BLOCK_ROWS else _rounded(rows, BLOCK_ROWS)
         window.capacity = _rounded(tokens, BLOCK_TOKENS)
         lengths = [len(sequence.tokens) for sequence in self._sequences]
         with torch.inference_mode():
