@@ -269,6 +269,13 @@ QUOTA_DEFAULTS = {
 # spend the day's tokens.
 QUOTA_TOKENS_PER_ANSWER = env.number("SLUICE_QUOTA_TOKENS_PER_ANSWER", 4000)
 
+# How long things are kept; None for ever. The daily sums of usage are always kept.
+KEEP_RUNS_DAYS = env.limit("SLUICE_KEEP_RUNS_DAYS", 180)
+KEEP_USAGE_DAYS = env.limit("SLUICE_KEEP_USAGE_DAYS", 730)
+KEEP_CONNECTIONS_DAYS = env.limit("SLUICE_KEEP_CONNECTIONS_DAYS", 365)
+# A run's stream in Redis, after its last event; whoever comes later reads the row.
+KEEP_STREAM_SECONDS = env.number("SLUICE_KEEP_STREAM_SECONDS", 600)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

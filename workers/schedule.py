@@ -7,6 +7,7 @@ worker: the next one finds the same work.
 from typing import Final
 
 SWEEP_SECONDS: Final = 1.0
+RETENTION_SECONDS: Final = 900.0
 
 BEAT: Final[dict[str, dict[str, object]]] = {
     "proxyconfig.sweep": {
@@ -33,5 +34,13 @@ BEAT: Final[dict[str, dict[str, object]]] = {
         "task": "ragapp.train_scheduled",
         "schedule": 30.0,
         "options": {"expires": 30.0},
+    },
+    **{
+        task: {"task": task, "schedule": RETENTION_SECONDS, "options": {"expires": 60.0}}
+        for task in (
+            "tenants.forget_windows",
+            "proxyconfig.forget_connections",
+            "ragapp.sweep_retention",
+        )
     },
 }

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import uuid
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -67,6 +68,17 @@ def close_left_open(message: str) -> int:
         return Connection.objects.filter(
             closed_at__isnull=True, direction=Direction.OUT.value
         ).update(closed_at=timezone.now(), message=message)
+
+
+def forget(before: datetime, *, batch: int = 1000) -> int:
+    """Delete up to ``batch`` of the oldest connections that closed before; how many.
+
+    Rows come in the order of time, so the oldest are found without a scan.
+    """
+    with platform_scope("connection ledger"):
+        oldest = Connection.objects.order_by("pk").values_list("pk", "closed_at")[:batch]
+        ids = [pk for pk, closed_at in oldest if closed_at is not None and closed_at < before]
+        return Connection.objects.filter(pk__in=ids).delete()[0]
 
 
 def _newest(events: Iterable[ConnectionEvent]) -> list[ConnectionEvent]:

@@ -33,7 +33,6 @@ from tenants.models.scoped import tenant_scope
 logger = logging.getLogger(__name__)
 
 MOST_EVENTS = 5000
-KEEP_SECONDS = 600
 # How long a silent stream is waited for before the row is read; the row is a second old at most.
 PATIENCE_MS = 1000
 _ID = re.compile(r"(\d{1,9})-(\d{1,9})-(\d{1,9})\Z")
@@ -129,7 +128,7 @@ class Publisher:
         try:
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.xadd(self._key, {"event": event.dumps()}, maxlen=MOST_EVENTS)
-                pipe.expire(self._key, KEEP_SECONDS)
+                pipe.expire(self._key, settings.KEEP_STREAM_SECONDS)
                 pipe.execute()
         except redis.RedisError as error:
             self._is_down = True

@@ -4,8 +4,12 @@ They acknowledge early, which is Celery's default: a killed worker's work is fou
 its lease has run out.
 """
 
+from datetime import timedelta
+
+from django.conf import settings
 from django.utils import timezone
 
+from proxyconfig.services import connections
 from proxyconfig.services import reconcile as service
 from workers.celery import app
 
@@ -15,6 +19,8 @@ SWEEP_LIMIT = 200
 ROUTINE_PRIORITY = 6
 # Once its placement is found by the next sweep, a message that waited so long is worth nothing.
 EXPIRES_SECONDS = 10.0
+# What one sweep deletes at most, in batches.
+MOST_BATCHES = 100
 
 
 @app.task(name="proxyconfig.reconcile_tenant", soft_time_limit=240, time_limit=270)
@@ -39,3 +45,15 @@ def sweep() -> int:
             args=(placement_id,), priority=ROUTINE_PRIORITY, expires=EXPIRES_SECONDS
         )
     return len(due)
+
+
+@app.task(name="proxyconfig.forget_connections", soft_time_limit=240, time_limit=270)
+def forget_connections() -> None:
+    """Delete connections that are older than the settings say."""
+    days = settings.KEEP_CONNECTIONS_DAYS
+    if days is None:
+        return
+    before = timezone.now() - timedelta(days=days)
+    for _ in range(MOST_BATCHES):
+        if not connections.forget(before):
+            return

@@ -11,7 +11,16 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
-from ragapp.services import embedding, evaluate, runs, schedule, serving, training, vectors
+from ragapp.services import (
+    embedding,
+    evaluate,
+    retention,
+    runs,
+    schedule,
+    serving,
+    training,
+    vectors,
+)
 from tenants.errors import SluiceError
 
 logger = logging.getLogger(__name__)
@@ -59,6 +68,12 @@ def sweep() -> None:
 def train_scheduled() -> int:
     """Start the trainings whose time has come."""
     return schedule.start_due(timezone.now())
+
+
+@shared_task(name="ragapp.sweep_retention", soft_time_limit=240, time_limit=270)
+def sweep_retention() -> None:
+    """Delete what is older than the settings say."""
+    retention.sweep(timezone.now())
 
 
 @worker_ready.connect

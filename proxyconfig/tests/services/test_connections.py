@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxyconfig.domain.connections import ConnectionEvent, ConnectionStage
 from proxyconfig.models import Connection
-from proxyconfig.services.connections import close_left_open, record
+from proxyconfig.services.connections import close_left_open, forget, record
 from tenants.domain.states import Direction, Verdict
 from tenants.models import platform_scope
 
@@ -153,3 +153,13 @@ def test_connections_of_a_killed_process_are_ended_with_a_reason(acme):
         stored = Connection.objects.get(proxy_id=uuid.UUID(opened.proxy_id))
     assert stored.closed_at is not None
     assert stored.message == "restarted"
+
+
+def test_old_connections_are_forgotten_and_open_ones_are_not(acme):
+    old, still_open = event(), event()
+    record([old, still_open])
+    record([ended(old)])
+
+    assert forget(OPENED) == 0
+    assert forget(OPENED + timedelta(days=1)) == 1
+    assert row().proxy_id == uuid.UUID(still_open.proxy_id)

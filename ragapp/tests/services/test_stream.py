@@ -263,7 +263,7 @@ def test_stream_is_bounded_and_does_not_stay(run):
     write_all(run)
 
     client = redis.Redis.from_url(settings.REDIS_URL)
-    assert 0 < client.ttl(stream.key(run.trace_id)) <= stream.KEEP_SECONDS
+    assert 0 < client.ttl(stream.key(run.trace_id)) <= settings.KEEP_STREAM_SECONDS
     client.close()
 
 
