@@ -35,20 +35,39 @@ WORK = {"ragapp.answer_run": runs.answer, "ragapp.embed_texts": embedding.embed}
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("services")]
 
 
+OPEN: list[openai.OpenAI] = []
+
+
+@pytest.fixture(autouse=True)
+def closed_clients() -> Iterator[None]:
+    """Each client's connections are closed with its test."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def kept(made: openai.OpenAI) -> openai.OpenAI:
+    """``made``, to be closed when the test is over."""
+    OPEN.append(made)
+    return made
+
+
 def client(door: Doors, key: str = "slc_acme", tenant: str = "acme") -> openai.OpenAI:
     """The official client at the portal's address of the tenant."""
     url = f"http://127.0.0.1:{door.port('portal')}/api/v1/tenants/{tenant}/openai/v1"
-    return openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60)
+    return kept(openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60))
 
 
 def at_address(door: Doors, key: str = "slc_acme") -> openai.OpenAI:
     """The same at the tenant's own address, with what the cluster proxy adds."""
-    return openai.OpenAI(
-        base_url=f"http://127.0.0.1:{door.port('ingress')}/v1",
-        api_key=key,
-        max_retries=0,
-        timeout=60,
-        default_headers={"X-Sluice-Tenant": "acme", "X-Sluice-Rule": "acme/web"},
+    return kept(
+        openai.OpenAI(
+            base_url=f"http://127.0.0.1:{door.port('ingress')}/v1",
+            api_key=key,
+            max_retries=0,
+            timeout=60,
+            default_headers={"X-Sluice-Tenant": "acme", "X-Sluice-Rule": "acme/web"},
+        )
     )
 
 
