@@ -1,13 +1,16 @@
 """What people choose on the pages of evaluations."""
 
+from typing import Any
+
 from django import forms
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from ragapp.domain.answering import Answering
-from ragapp.models import Purpose
+from ragapp.models import LanguageModel, Purpose
 from ragapp.models.corpus import MOST_PASSAGES
 from ragapp.services.corpora import MOST_INSTRUCTIONS
+from ragapp.ui.forms import MOST_CHOICES
 from tenants.ui.forms import FilterForm
 
 # What a page of answers may be narrowed to, as conditions on their stored metrics.
@@ -51,11 +54,8 @@ class EvaluationForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("The corpus's own prompt, before the general one."),
     )
-    model = forms.CharField(
-        label=_("Model"),
-        max_length=200,
-        required=False,
-        help_text=_("A name on the platform's list of models; empty: the default."),
+    model = forms.ChoiceField(
+        label=_("Model"), required=False, help_text=_("One of the platform's list.")
     )
     rerank = forms.BooleanField(
         label=_("Order the best passages anew by a cross-encoder"), required=False
@@ -65,6 +65,13 @@ class EvaluationForm(forms.Form):
         required=False,
         help_text=_("Off unless you measure that: questions would leave the cluster."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's own signature.
+        super().__init__(*args, **kwargs)
+        allowed = LanguageModel.objects.filter(is_allowed=True).order_by("name")
+        names = allowed.values_list("name", flat=True)[:MOST_CHOICES]
+        choices = [("", _("The default")), *((name, name) for name in names)]
+        self.fields["model"].choices = choices  # type: ignore[attr-defined]  # it is a ChoiceField
 
     @property
     def answering(self) -> Answering:

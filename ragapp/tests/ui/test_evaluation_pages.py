@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from ragapp.models import Corpus, Feedback, QuestionSet, Review
+from ragapp.models import Corpus, Feedback, LanguageModel, QuestionSet, Review
 from ragapp.tests.factories import (
     CorpusFactory,
     EvaluationAnswerFactory,
@@ -103,6 +103,18 @@ def test_query_count_of_an_evaluation_does_not_grow(
 
     with django_assert_num_queries(25):
         alice.client.get(f"{BASE}{evaluation.pk}/")
+
+
+def test_model_is_one_of_the_platforms_list(alice, question_set):
+    LanguageModel.objects.create(name="allowed-one", location="/models/one")
+    LanguageModel.objects.create(name="taken-off", location="/models/two", is_allowed=False)
+
+    page = alice.client.get(f"{BASE}new/?set=people")
+    choices = [value for value, _ in page.context["form"].fields["model"].choices]
+    refused = alice.client.post(f"{BASE}new/?set=people", {"model": "taken-off"})
+
+    assert choices == ["", "allowed-one"]
+    assert "model" in refused.context["form"].errors
 
 
 def test_setting_cannot_be_promoted_by_a_page_that_is_out_of_date(alice, question_set):
