@@ -10,6 +10,7 @@ class UsageKind(models.TextChoices):
 
     ANSWER = "answer", "Answer"
     EMBEDDING = "embedding", "Embedding"
+    EVALUATION = "evaluation", "Evaluation"
 
 
 class Used(TenantScoped):

@@ -34,7 +34,7 @@ from ragapp.domain.passage import Passage
 from ragapp.domain.reader import EVERYTHING
 from ragapp.domain.tuning import WEIGHTS, tune
 from ragapp.models import Chunk, Evaluation, EvaluationAnswer, Purpose, Run
-from ragapp.services import calibration, fit, index, limits, runs, search, serving
+from ragapp.services import calibration, fit, index, ledger, limits, runs, search, serving
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
 from tenants.domain.actor import Actor
@@ -314,7 +314,7 @@ class _Evaluation:
             raise
         except SluiceError as error:
             # A question that does not fit the model says nothing of the others.
-            measured.error = error.message
+            measured.error, measured.entries = error.message, listener.stored
             return
         self._take(judged, measured, reached, listener.stored, time.monotonic() - begun)
 
@@ -357,7 +357,13 @@ class _Evaluation:
             mine = EvaluationAnswer.objects.filter(pk=row.pk, answered_at__isnull=True)
             stored_now = mine.update(answered_at=timezone.now(), **asdict(measured))
             if stored_now and self._engine:
-                limits.charge_measurement(self._tenant_id, int(measured.metrics.get("tokens", 0)))
+                ledger.record_measurement(
+                    self._operation,
+                    measured.entries,
+                    corpus=self._evaluation.corpus.name,
+                    trace_id=measured.trace_id,
+                    now=timezone.now(),
+                )
         self._done += 1
         self._report("measure")
 

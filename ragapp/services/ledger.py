@@ -19,6 +19,7 @@ from ragapp.domain import trace
 from ragapp.models import Run, UsageDay, UsageEntry, UsageKind
 from tenants.domain.quota import Resource
 from tenants.domain.states import OperationState
+from tenants.models.operation import Operation
 from tenants.services import quotas
 
 AMOUNTS = ("requests", "tokens_in", "tokens_out", "milliseconds")
@@ -103,6 +104,29 @@ def record_attempt(
             token_id=run.token_id,
             tokens_by_purpose=dict(share.by_purpose),
             ended_as=state.value if is_end else "",
+        )
+        record(entry)
+
+
+def record_measurement(
+    operation: Operation, entries: Sequence[Json], *, corpus: str, trace_id: str, now: datetime
+) -> None:
+    """Charge what one question of an evaluation used; call it in the transaction that stores it."""
+    for position, (model, share) in enumerate(sorted(_shares(entries).items())):
+        entry = UsageEntry(
+            tenant_id=operation.tenant_id,
+            day=now.date(),
+            at=now,
+            kind=UsageKind.EVALUATION,
+            model=model[:200],
+            corpus=corpus,
+            used_by=operation.actor,
+            requests=int(position == 0),
+            tokens_in=share.tokens_in,
+            tokens_out=share.tokens_out,
+            milliseconds=share.milliseconds,
+            trace_id=trace_id,
+            tokens_by_purpose=dict(share.by_purpose),
         )
         record(entry)
 

@@ -54,11 +54,6 @@ def admit_measurement(tenant: Tenant) -> None:
     quotas.take(tenant, Want(Resource.TOKENS_PER_DAY, held=by_rows[Resource.TOKENS_PER_DAY]))
 
 
-def charge_measurement(tenant_id: int, tokens: int) -> None:
-    """Count what an evaluation's question used; call it in the transaction that stores it."""
-    quotas.charge(tenant_id, Resource.TOKENS_PER_DAY, tokens)
-
-
 def token_standings(tenant_id: int) -> list[TokenStanding]:
     """Each limit of an API token that somebody set, with what is used of it."""
     tokens = ApiToken.objects.filter(pk__in=Quota.objects.exclude(token=None).values("token"))

@@ -26,6 +26,8 @@ from ragapp.models import (
     Purpose,
     QuestionSet,
     Run,
+    UsageDay,
+    UsageKind,
 )
 from ragapp.services import calibration, corpora, evaluations, serving
 from ragapp.services import evaluate as evaluating
@@ -155,6 +157,13 @@ def test_each_question_is_searched_answered_and_measured(alice, question_set):
     assert set(ended.metrics) >= RETRIEVAL | {"refused_rightly", "refused_wrongly", "seconds"}
     assert ended.cost["tokens_in"] > 0
     assert ended.cost["outgoing"] == 0
+    with tenant_scope(alice.tenant.pk):
+        ledger = UsageDay.objects.get(kind=UsageKind.EVALUATION, model=ended.model)
+    assert (ledger.corpus, ledger.requests) == (ended.corpus.name, 4)
+    assert (ledger.tokens_in, ledger.tokens_out) == (
+        ended.cost["tokens_in"],
+        ended.cost["tokens_out"],
+    )
     assert (ended.model, ended.embedder) != ("", "")
     first = answers(evaluation)[0]
     assert (first.hits[0]["rank"], first.hits[0]["grade"]) == (1, 1)
