@@ -113,6 +113,12 @@ class _Attempt:
         return not self.is_refused and supported_share(self.cited) > 0
 
     @property
+    def is_sure(self) -> bool:
+        """Whether it clears the higher bar, which a second try must: two tries are two chances."""
+        whole = self.grades[-1]
+        return whole.probability is None or whole.verdict is GradeVerdict.ACCEPTED
+
+    @property
     def is_settled(self) -> bool:
         """Whether there is nothing to mend."""
         return self.can_stand and supported_share(self.cited) == 1
@@ -296,12 +302,13 @@ class _Run:
         """Generate from the usable passages; where the checks object, once more."""
         best: _Attempt | None = None
         allowed, choices = numbers, tuple[str, ...]()
-        for _ in range(MOST_TRIES):
+        for tries in range(MOST_TRIES):
             if not allowed or not self._generations_left or self._is_late():
                 break
             self._generations_left -= 1
             attempt = yield from self._answer(allowed, choices)
-            if attempt.can_stand and (best is None or attempt.worth > best.worth):
+            can_stand = attempt.can_stand and (not tries or attempt.is_sure)
+            if can_stand and (best is None or attempt.worth > best.worth):
                 best = attempt
             if attempt.is_settled:
                 break

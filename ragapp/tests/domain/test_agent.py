@@ -331,6 +331,23 @@ def test_an_answer_that_the_grades_refuse_is_written_once_more_from_the_likelies
     assert answer.confidence > 0.9
 
 
+def test_a_second_answer_must_clear_the_higher_bar(script):
+    script.local = [passage(SNAT, key=f"chunk:{n}") for n in range(4)]
+
+    def margins(question: str) -> float:
+        # Log-odds 0 in all is a chance of a half: enough for a first answer, not for a second.
+        if "your answer" in question:
+            return -believing(question) / (1 if script.count(Generate) == 1 else 2)
+        return believing(question)
+
+    script.margins = margins
+
+    answer = script.run(calibrations=STRICT, web=False, passages=4)
+
+    assert (answer.end, script.count(Generate)) == (AnswerEnd.NOT_FOUND, 2)
+    assert 0.4 < answer.confidence < 0.6
+
+
 def test_passages_that_do_not_hold_the_answer_together_end_it_before_anything_is_written(script):
     script.margins = lambda question: 5.0 if "[" in question else -believing(question)
 
