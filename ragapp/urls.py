@@ -48,6 +48,11 @@ urlpatterns = [
         name="document-detail",
     ),
     path(
+        "t/<slug:tenant>/documents/<int:pk>/edit/",
+        corpus_views.document_edit,
+        name="document-edit",
+    ),
+    path(
         "t/<slug:tenant>/documents/<int:pk>/delete/",
         corpus_views.document_delete,
         name="document-delete",

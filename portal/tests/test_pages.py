@@ -67,6 +67,7 @@ PAGES: dict[str, Arguments] = {
     "ragapp:corpus-detail": lambda rows: ["product"],
     "ragapp:corpus-edit": lambda rows: ["product"],
     "ragapp:document-detail": lambda rows: [rows.document.pk],
+    "ragapp:document-edit": lambda rows: [rows.document.pk],
     "ragapp:search": none,
     "ragapp:web-search-edit": none,
     "ragapp:ask": none,
@@ -137,7 +138,7 @@ WRITERS_ONLY = {
     name
     for name in PAGES
     if name.endswith(("-create", "-delete"))
-    or name in {"ragapp:corpus-edit", "ragapp:web-search-edit"}
+    or name in {"ragapp:corpus-edit", "ragapp:document-edit", "ragapp:web-search-edit"}
 } | {
     name
     for name in PAGES

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
@@ -14,8 +15,8 @@ from django.views.decorators.http import require_POST
 from ragapp.domain.reader import reader_of
 from ragapp.models import Chunk, Corpus, Document, SourceKind
 from ragapp.models.rights import readable
-from ragapp.services import corpora, uploads
-from ragapp.ui.forms import CorpusForm, DocumentFilter, UploadForm
+from ragapp.services import corpora, rights, uploads
+from ragapp.ui.forms import CorpusForm, DocumentFilter, RightsForm, UploadForm
 from ragapp.ui.legible import Block, blocks
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
@@ -66,9 +67,7 @@ def corpus_detail(request: TenantRequest, name: str) -> HttpResponse:
     if operation is not None:
         operation.tenant = request.tenant
     form = DocumentFilter(request.GET)
-    documents = Document.objects.filter(
-        readable(reader_of(request.actor)), form.condition(), corpus=corpus
-    )
+    documents = _readable(request).filter(form.condition(), corpus=corpus)
     context = {
         "corpus": corpus,
         "form": form,
@@ -124,10 +123,13 @@ def corpus_upload(request: TenantRequest, name: str) -> HttpResponse:
 @require_POST
 @tenant_page(Action.TRAIN)
 def corpus_documents_delete(request: TenantRequest, name: str) -> HttpResponse:
-    """Take the chosen documents out of retrieval."""
+    """Take the chosen documents out of retrieval, once somebody has seen which they are."""
     corpus = corpora.visible_corpus(name)
-    chosen = [int(key) for key in request.POST.getlist("document") if _is_key(key)]
-    count = corpora.delete_documents(corpus, chosen[:PAGE_SIZE], actor=request.actor)
+    keys = [int(key) for key in request.POST.getlist("document") if _is_key(key)][:PAGE_SIZE]
+    chosen = _readable(request).filter(corpus=corpus, pk__in=keys)
+    if not _is_confirmed(request) and chosen.exists():
+        return _confirm(request, corpus, list(chosen.defer("text", "stripped")))
+    count = corpora.delete_documents(corpus, keys, actor=request.actor)
     if count:
         said = ngettext("%(count)d document is deleted.", "%(count)d documents are deleted.", count)
         messages.success(request, said % {"count": count})
@@ -162,8 +164,10 @@ def document_original(request: TenantRequest, pk: int) -> HttpResponse:
 @require_POST
 @tenant_page(Action.TRAIN)
 def document_delete(request: TenantRequest, pk: int) -> HttpResponse:
-    """Take one document out of retrieval, and its source out of the corpus."""
+    """Take one document out of retrieval, and its source out of the corpus, once confirmed."""
     document = _document(request, pk)
+    if not _is_confirmed(request):
+        return _confirm(request, document.corpus, [document])
     corpora.delete_document(document, actor=request.actor)
     messages.success(request, gettext("%(name)s is deleted.") % {"name": document})
     return redirect("ragapp:corpus-detail", request.tenant.slug, document.corpus.name)
@@ -189,6 +193,22 @@ def document_detail(request: TenantRequest, pk: int) -> HttpResponse:
         "can_train": request.actor.may(Action.TRAIN),
     }
     return render(request, "ragapp/document_detail.html", context)
+
+
+@tenant_page(Action.TRAIN)
+def document_edit(request: TenantRequest, pk: int) -> HttpResponse:
+    """Who may read a document, and which labels searches can be narrowed to."""
+    document = _document(request, pk)
+    form = RightsForm(request.POST or None, initial=RightsForm.values_of(document))
+    if request.method == "POST" and form.is_valid():
+        try:
+            rights.set_rights(document, **form.cleaned_data, actor=request.actor)
+        except SluiceError as error:
+            refuse(form, error)
+        else:
+            messages.success(request, gettext("Saved. Searches follow it from now on."))
+            return redirect("ragapp:document-detail", request.tenant.slug, document.pk)
+    return render(request, "ragapp/document_form.html", {"form": form, "document": document})
 
 
 def _corpus_page(request: TenantRequest, corpus: Corpus | None) -> HttpResponse:
@@ -231,9 +251,26 @@ def _is_key(given: str) -> bool:
     return given.isdecimal() and len(given) < 19
 
 
+def _is_confirmed(request: TenantRequest) -> bool:
+    return request.POST.get("confirmed") == "yes"
+
+
+def _confirm(request: TenantRequest, corpus: Corpus, documents: list[Document]) -> HttpResponse:
+    """Ask before deleting: a file is kept nowhere else, and a click is soon done."""
+    context = {
+        "corpus": corpus,
+        "documents": documents,
+        "uploads": sum(document.url.startswith("upload:") for document in documents),
+    }
+    return render(request, "ragapp/document_delete.html", context)
+
+
+def _readable(request: TenantRequest) -> QuerySet[Document]:
+    return Document.objects.filter(readable(reader_of(request.actor)))
+
+
 def _document(request: TenantRequest, pk: int) -> Document:
-    readable_ones = Document.objects.filter(readable(reader_of(request.actor)))
-    document = readable_ones.select_related("corpus").filter(pk=pk).first()
+    document = _readable(request).select_related("corpus").filter(pk=pk).first()
     if document is None:
         raise NotVisibleError(
             f"There is no document {pk} in this tenant; it may have been deleted. See the corpora."

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ragapp.domain import source_lines
@@ -13,6 +14,7 @@ from ragapp.domain.source_lines import Wanted
 from ragapp.models import (
     Channel,
     Corpus,
+    Document,
     DocumentState,
     LanguageModel,
     Schedule,
@@ -30,6 +32,14 @@ from tenants.services.quotas import MOST as MOST_LIMIT
 from tenants.ui.forms import FilterForm
 
 MOST_CHOICES = 200
+
+
+def model_choices(now: str) -> list[tuple[str, str | Promise]]:
+    """The allowed models; ``now``, the one in use, also where it is allowed no more."""
+    allowed = LanguageModel.objects.filter(is_allowed=True).order_by("name")
+    names = list(allowed.values_list("name", flat=True)[:MOST_CHOICES])
+    names += [name for name in [now] if name and name not in names]
+    return [("", _("The platform's default")), *((name, name) for name in names)]
 
 
 class MultipleFileInput(forms.ClearableFileInput):
@@ -118,12 +128,14 @@ class CorpusForm(forms.Form):
         label=_("Train by itself"), choices=Schedule.choices, required=False
     )
     dense_weight = forms.FloatField(
-        label=_("Weight of meaning"),
+        label=_("Dense weight"),
         min_value=0,
         max_value=1,
         required=False,
         widget=forms.NumberInput(attrs={"step": "0.05"}),
-        help_text=_("0: words alone (BM25). 1: meaning alone. An evaluation tells what is best."),
+        help_text=_(
+            "0 ranks by words alone, 1 by meaning alone. An evaluation tells what is best."
+        ),
     )
     passages = forms.IntegerField(
         label=_("Passages"),
@@ -153,17 +165,12 @@ class CorpusForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's own signature.
         super().__init__(*args, **kwargs)
-        allowed = LanguageModel.objects.filter(is_allowed=True).order_by("name")
-        names = list(allowed.values_list("name", flat=True)[:MOST_CHOICES])
-        # One that is allowed no more is still what the corpus asks for, until somebody changes it.
-        names += [name for name in [self.initial.get("model")] if name and name not in names]
-        choices = [("", _("The platform's default")), *((name, name) for name in names)]
+        choices = model_choices(self.initial.get("model", ""))
         self.fields["model"].choices = choices  # type: ignore[attr-defined]  # it is a ChoiceField
 
     def clean_urls(self) -> list[str]:
         """The URLs, each once, in order."""
-        lines = (line.strip() for line in str(self.cleaned_data["urls"]).splitlines())
-        return list(dict.fromkeys(filter(None, lines)))
+        return list(dict.fromkeys(_lines(self.cleaned_data["urls"])))
 
     def clean_sources(self) -> list[Wanted]:
         """The sitemaps and crawls.
@@ -223,6 +230,61 @@ class DocumentFilter(FilterForm):
         if text := self.value("text"):
             condition &= Q(title__icontains=text) | Q(url__icontains=text)
         return condition
+
+
+class RightsForm(forms.Form):
+    """Who may read a document, and its labels."""
+
+    readers = forms.CharField(
+        label=_("Who may read it"),
+        required=False,
+        widget=forms.Textarea(
+            attrs={
+                "rows": 4,
+                "class": "mono",
+                "spellcheck": "false",
+                "placeholder": "role:devops\nuser:alice",
+            }
+        ),
+        help_text=_(
+            "One a line: role:reader, role:devops, role:mlops, role:netops, or user:NAME. Empty:"
+            " everybody in the tenant. Whoever may train corpora reads it always."
+        ),
+    )
+    labels = forms.CharField(
+        label=_("Labels"),
+        required=False,
+        widget=forms.Textarea(
+            attrs={"rows": 4, "class": "mono", "spellcheck": "false", "placeholder": "team:net"}
+        ),
+        help_text=_("One a line, as name:value. Searches can be narrowed to them."),
+    )
+
+    def clean_readers(self) -> list[str]:
+        """The readers, each once, in order."""
+        return list(dict.fromkeys(_lines(self.cleaned_data["readers"])))
+
+    def clean_labels(self) -> dict[str, str]:
+        """The labels by name.
+
+        Raises:
+            ValidationError: a line has no colon, or a name stands there twice.
+        """
+        labels: dict[str, str] = {}
+        for line in _lines(self.cleaned_data["labels"]):
+            name, colon, value = (part.strip() for part in line.partition(":"))
+            if not colon:
+                raise forms.ValidationError(f"{line[:80]!r} is no label: write it as name:value.")
+            if name in labels:
+                raise forms.ValidationError(f"The label {name[:80]!r} stands here twice.")
+            labels[name] = value
+        return labels
+
+    @classmethod
+    def values_of(cls, document: Document) -> dict[str, str]:
+        """What the form shows of the document."""
+        labels = (f"{name}:{value}" for name, value in sorted(document.labels.items()))
+        return {"readers": "\n".join(document.readers), "labels": "\n".join(labels)}
 
 
 class UploadForm(forms.Form):
@@ -291,3 +353,8 @@ class WebSearchForm(forms.Form):
         required=False,
         help_text=_("Base URL; leave it empty for the service's own, or the platform's SearXNG."),
     )
+
+
+def _lines(text: object) -> list[str]:
+    lines = (line.strip() for line in str(text).splitlines())
+    return [line for line in lines if line]

@@ -79,11 +79,37 @@ def test_documents_are_found_read_and_deleted(tab, alice, acme, corpus):
     expect(page.get_by_text("SNAT pools").first).to_be_visible()
     keeper.look("document-detail")
     page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
 
     expect(page.get_by_text("SNAT pools is deleted.")).to_be_visible()
     page.get_by_label(re.compile("Choose upload:plan.pdf")).check()
+    page.get_by_label(re.compile("Choose SNAT pools, printed")).check()
     page.get_by_role("button", name="Delete the chosen").click()
-    expect(page.get_by_text("1 document is deleted.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Delete these 2 documents?")).to_be_visible()
+    keeper.look("documents-delete")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("2 documents are deleted.")).to_be_visible()
+
+
+def test_document_is_for_some_readers_only(tab, alice, acme, corpus):
+    keeper = tab(alice.user)
+    page = keeper.page
+
+    keeper.open(f"/t/{acme.slug}/corpora/handbook/")
+    page.get_by_role("link", name="SNAT pools", exact=True).click()
+    page.get_by_role("link", name="Readers and labels").click()
+    page.get_by_label("Who may read it").fill("role:god")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("'role:god' names no reader").first).to_be_visible()
+    keeper.look("document-rights-refused")
+    page.get_by_label("Who may read it").fill("role:devops\nuser:bob")
+    page.get_by_label("Labels").fill("team: net")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_text("Saved. Searches follow it from now on.")).to_be_visible()
+    expect(page.get_by_text("user:bob")).to_be_visible()
+    expect(page.get_by_text("team:net")).to_be_visible()
+    keeper.look("document-detail-limited")
 
 
 def test_files_are_handed_over(tab, alice, acme):

@@ -123,9 +123,14 @@ def test_documents_are_filtered_and_the_chosen_deleted(alice, acme):
         corpora.count(corpus.pk, documents=1)
 
     page = alice.client.get(url("corpus-detail", "docs"), {"state": "Failed", "text": "broken"})
-    alice.client.post(url("corpus-documents-delete", "docs"), {"document": [failed.pk, "x", "0"]})
+    chosen = {"document": [failed.pk, "x", "0"]}
+    asked = alice.client.post(url("corpus-documents-delete", "docs"), chosen)
+    with tenant_scope(acme.pk):
+        before = Document.objects.count()
+    alice.client.post(url("corpus-documents-delete", "docs"), {**chosen, "confirmed": "yes"})
 
     assert list(page.context["page"]) == [failed]
+    assert (asked.context["documents"], before) == ([failed], 2)
     with tenant_scope(acme.pk):
         assert list(Document.objects.all()) == [kept]
         assert not Source.objects.exists()
@@ -141,3 +146,56 @@ def test_retry_from_the_page_trains_this_document(alice, acme, broker):
     with tenant_scope(acme.pk):
         document.refresh_from_db()
     assert (document.state, document.error) == ("Queued", "")
+
+
+def test_file_is_deleted_only_when_it_is_confirmed(alice, acme):
+    CorpusFactory(tenant=acme, name="docs")
+    alice.client.post(url("corpus-upload", "docs"), {"file": file()})
+    with tenant_scope(acme.pk):
+        document = Document.objects.get()
+
+    asked = alice.client.post(url("document-delete", document.pk))
+    with tenant_scope(acme.pk):
+        assert Upload.objects.exists()
+    alice.client.post(url("document-delete", document.pk), {"confirmed": "yes"})
+
+    assert "kept nowhere else in Sluice." in asked.text
+    with tenant_scope(acme.pk):
+        assert not Upload.objects.exists()
+        assert not Document.objects.exists()
+
+
+def test_readers_and_labels_are_saved_and_shown_again(alice, acme):
+    document = DocumentFactory(corpus__tenant=acme)
+
+    alice.client.post(
+        url("document-edit", document.pk),
+        {"readers": "user:bob\nrole:devops\nuser:bob\n", "labels": "team: net\nurl:http://a"},
+    )
+
+    with tenant_scope(acme.pk):
+        document.refresh_from_db()
+    assert document.readers == ["role:devops", "user:bob"]
+    assert document.labels == {"team": "net", "url": "http://a"}
+    shown = alice.client.get(url("document-edit", document.pk)).context["form"].initial
+    assert shown == {"readers": "role:devops\nuser:bob", "labels": "team:net\nurl:http://a"}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"readers": "everybody"}, "readers", "names no reader"),
+        ({"labels": "team"}, "labels", "write it as name:value"),
+        ({"labels": "a:1\na:2"}, "labels", "stands here twice"),
+        ({"labels": ":x"}, "labels", "is empty"),
+    ],
+)
+def test_odd_readers_and_labels_are_named_at_their_field(alice, acme, given, field, said):
+    document = DocumentFactory(corpus__tenant=acme)
+
+    answer = alice.client.post(url("document-edit", document.pk), given)
+
+    assert said in answer.context["form"].errors[field][0]
+    with tenant_scope(acme.pk):
+        document.refresh_from_db()
+    assert (document.readers, document.labels) == ([], {})
