@@ -86,6 +86,7 @@ PAGES: dict[str, Arguments] = {
     "ragapp:question-edit": lambda rows: ["people", rows.question.pk],
     "ragapp:feedback-list": none,
     "ragapp:feedback-review": lambda rows: [rows.feedback.pk],
+    "ragapp:usage-detail": none,
 }
 # What only POST reaches, and who may not: a reader.
 ACTIONS: dict[str, Arguments] = {
@@ -107,6 +108,7 @@ ACTIONS: dict[str, Arguments] = {
     "ragapp:question-set-delete": lambda rows: ["people"],
     "ragapp:question-delete": lambda rows: ["people", rows.question.pk],
     "ragapp:feedback-give": lambda rows: [rows.run.trace_id],
+    "ragapp:usage-limit": none,
 }
 # A rollback needs an older revision, a comparison two evaluations, and the stream is no page: they
 # have tests of their own.
@@ -115,6 +117,8 @@ ELSEWHERE = {
     "ragapp:evaluation-compare",
     "ragapp:run-events",
     "ragapp:document-original",
+    "ragapp:usage-export",
+    "ragapp:usage-overview",
     "portal:overview",
     "portal:theme",
 }
@@ -203,8 +207,9 @@ def test_actions_on_another_tenant_are_not_found(furnished, charlie):
 
 
 def test_actions_are_refused_to_a_reader(furnished, bob):
-    # Whoever may ask may stop, and say what they think of the answer.
-    names = set(ACTIONS) - {"ragapp:run-cancel", "ragapp:feedback-give"}
+    # Whoever may ask may stop, and say what they think of the answer. A limit's form answers with
+    # what is wrong; the tests of its page hold who may set one.
+    names = set(ACTIONS) - {"ragapp:run-cancel", "ragapp:feedback-give", "ragapp:usage-limit"}
     # A token of somebody else is no more visible to a reader than one of another tenant.
     expected = {name: 404 if name == "tenants:token-revoke" else 403 for name in names}
 
