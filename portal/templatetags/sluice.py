@@ -198,6 +198,12 @@ def count_of(number: int, noun: str) -> str:
 
 
 @register.filter
+def in_words(name: str) -> str:
+    """A setting's name as people read it: "dense_weight" is "Dense weight"."""
+    return name.replace("_", " ").capitalize()
+
+
+@register.filter
 def thousands(number: int) -> str:
     """``12,345``."""
     return f"{number:,}"

@@ -72,3 +72,7 @@ def test_bar_of_a_moment_can_be_seen_and_stays_on_the_axis():
     drawn = bar(7000, 0, 7000, "model")
 
     assert 'x="994.0" width="6.0"' in drawn
+
+
+def test_setting_is_named_in_words():
+    assert sluice.in_words("dense_weight") == "Dense weight"

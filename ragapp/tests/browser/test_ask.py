@@ -7,6 +7,7 @@ from proxyconfig.tests.factories import ConnectionFactory
 from ragapp.models import Chunk
 from ragapp.tests.factories import ConversationFactory, CorpusFactory, RunFactory, indexed
 from tenants.models import tenant_scope
+from tenants.tests.factories import QuotaFactory
 
 pytestmark = pytest.mark.browser
 
@@ -87,3 +88,54 @@ def test_a_question_that_waits_shows_the_way_and_can_be_stopped(tab, alice, acme
     reader.page.get_by_role("button", name="Stop").click()
 
     expect(reader.page.get_by_text("Stopped.").first).to_be_visible()
+
+
+def test_ends_without_an_answer_say_why_and_whom_to_ask(tab, alice, acme):
+    blocked = RunFactory(
+        tenant=acme,
+        question="Who won the cup in 1998?",
+        state="Succeeded",
+        end="Blocked",
+        route="web",
+        answer="search.example.org:443 was refused by the rule acme/default-deny.",
+        end_message="A netops of acme can add an egress policy for it.",
+    )
+    sought = RunFactory(
+        tenant=acme,
+        question="What is a gate valve?",
+        state="Succeeded",
+        end="NotFound",
+        route="local",
+        answer="Nothing in the corpus docs answers this. Looked at: SNAT pools.",
+    )
+    reader = tab(alice.user)
+
+    reader.open(f"/t/{acme.slug}/ask/{blocked.trace_id}/")
+    expect(reader.page.get_by_text("acme/default-deny").first).to_be_visible()
+    expect(reader.page.get_by_text("A netops of acme can add").first).to_be_visible()
+    reader.look("ask-blocked")
+    reader.open(f"/t/{acme.slug}/ask/{sought.trace_id}/")
+    expect(reader.page.get_by_text("Looked at: SNAT pools.").first).to_be_visible()
+    reader.look("ask-not-found")
+
+
+def test_a_spent_limit_is_shown_with_its_use_and_its_reset(tab, alice, acme):
+    QuotaFactory(tenant=acme, resource="requests-per-day", limit=0)
+    reader = tab(alice.user)
+
+    reader.open(f"/t/{acme.slug}/ask/")
+    reader.page.get_by_label("Question").fill("What is drift?")
+    reader.page.get_by_role("button", name="Ask", exact=True).click()
+
+    expect(reader.page.get_by_text("It resets at").first).to_be_visible()
+    reader.look("ask-limit")
+
+
+def test_a_trace_is_reached_from_its_answer(tab, alice, acme, answered):
+    reader = tab(alice.user)
+
+    reader.open(f"/t/{acme.slug}/ask/{answered.trace_id}/")
+    reader.page.get_by_role("link", name="How it was reached").click()
+
+    expect(reader.page.get_by_role("heading", level=1)).to_contain_text("SNAT pool")
+    reader.look("trace")
