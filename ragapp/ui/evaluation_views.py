@@ -203,8 +203,10 @@ def evaluation_continue(request: TenantRequest, pk: int) -> HttpResponse:
 @require_POST
 @tenant_page(Action.TRAIN)
 def evaluation_delete(request: TenantRequest, pk: int) -> HttpResponse:
-    """Delete one evaluation."""
+    """Delete one evaluation, once confirmed: its answers cost time and tokens."""
     evaluation = evaluations.visible_evaluation(pk)
+    if request.POST.get("confirmed") != "yes":
+        return render(request, "ragapp/evaluation_delete.html", {"evaluation": evaluation})
     try:
         evaluations.delete(evaluation, actor=request.actor)
     except SluiceError as error:

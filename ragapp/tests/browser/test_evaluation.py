@@ -4,12 +4,19 @@ import json
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from ragapp.models import Chunk, Corpus, Document, Purpose
 from ragapp.services import evaluations, questions
 from ragapp.services.evaluate import evaluate
-from ragapp.tests.factories import CorpusFactory, RunFactory, indexed
+from ragapp.tests.factories import (
+    CalibrationFactory,
+    CorpusFactory,
+    EvaluationFactory,
+    RunFactory,
+    indexed,
+)
 from tenants.domain.roles import Role
 from tenants.models import Operation, tenant_scope
 from tenants.tests.people import person
@@ -194,3 +201,28 @@ def test_thumb_becomes_a_judged_question_after_review(tab, acme, alice, bob):
 
     mlops.open("/t/acme/evaluation/sets/people/")
     expect(mlops.page.get_by_role("link", name="What is a SNAT pool for?")).to_be_visible()
+
+
+def test_calibration_shows_what_the_grades_are_worth_and_is_deleted(tab, alice, acme):
+    evaluation = EvaluationFactory(
+        question_set__corpus__tenant=acme,
+        purpose=Purpose.CALIBRATION,
+        note="Are the grades right?",
+        ended_at=timezone.now(),
+    )
+    for question in ("relevant", "answerable"):
+        CalibrationFactory(
+            corpus=evaluation.corpus, question=question, source=evaluation.calibration_source
+        )
+    keeper = tab(alice.user)
+
+    keeper.open(f"/t/acme/evaluation/{evaluation.pk}/")
+
+    expect(keeper.page.get_by_role("heading", name="What the grades are worth")).to_be_visible()
+    expect(keeper.page.locator("svg.reliability")).to_have_count(2)
+    keeper.look("evaluation-calibration")
+    keeper.page.get_by_role("button", name="Delete").click()
+    expect(keeper.page.get_by_role("heading", name="Delete this evaluation?")).to_be_visible()
+    keeper.look("evaluation-delete")
+    keeper.page.get_by_role("button", name="Delete").click()
+    expect(keeper.page.get_by_text("The evaluation is deleted.")).to_be_visible()
