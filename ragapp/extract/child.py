@@ -148,6 +148,10 @@ class _Reader:
         except (OSError, ValueError) as error:
             self.end()
             raise _ReaderLostError from error
+        except BaseException:
+            # Its answer is still to come, and would be taken for the next document's.
+            self.end()
+            raise
         finally:
             watch.cancel()
         if len(written) != head["size"]:

@@ -51,6 +51,24 @@ def test_the_declared_character_set_is_used(charset):
     assert document.text == text
 
 
+def test_an_interrupted_call_leaves_its_answer_to_no_other_document():
+    extract(b"Warm.", content_type="text/plain")
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            extract(b"The first. " * 1_500_000, content_type="text/plain")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert extract(b"The second.", content_type="text/plain").text == "The second."
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_markdown_keeps_its_text_and_code_is_no_heading():
     text = "# Guide\n\nWords.\n\n```\n# not a heading\n```\n\n## Ports *and* more\n\nWords."
 
