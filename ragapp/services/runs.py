@@ -247,7 +247,12 @@ def _claim(run_id: int) -> Run | None:
         )
         if not claimed:
             return None
-        return Run.objects.select_related("tenant", "corpus").get(pk=run_id)
+        run = Run.objects.select_related("tenant", "corpus").get(pk=run_id)
+        if run.attempts > 1:
+            # What the attempt before used is charged; this one, dead at once, has used nothing.
+            run.entries = run.entries[:1]
+            Run.objects.filter(pk=run_id).update(entries=run.entries)
+        return run
 
 
 def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:

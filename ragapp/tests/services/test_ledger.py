@@ -130,6 +130,18 @@ def test_attempt_of_a_dead_worker_is_charged_with_what_its_row_had_seen(acme):
     assert (entry.attempt, entry.tokens_in, entry.requests) == (1, 50, 0)
 
 
+def test_attempt_that_dies_at_once_is_not_charged_with_what_the_one_before_used(acme):
+    run = RunFactory(tenant=acme, state=OperationState.QUEUED, attempts=1)
+    with tenant_scope(acme.pk):
+        Run.objects.filter(pk=run.pk).update(entries=[*run.entries, call("prompt", 50, 0)])
+
+    assert runs._claim(run.pk) is not None
+    runs.sweep_stale(timezone.now() + timedelta(minutes=1))
+
+    (entry,) = entries(acme)
+    assert (entry.attempt, entry.tokens_in, entry.requests) == (2, 0, 1)
+
+
 def test_question_that_was_stopped_in_the_queue_is_a_question(alice, acme):
     with alice.acting() as actor:
         run = runs.ask(acme, QUESTION, actor=actor, channel=Channel.API)
