@@ -186,8 +186,25 @@ def free_duplicate(corpus_id: int, text_hash: str) -> bool:
     first = same.filter(state=DocumentState.DUPLICATE).order_by("pk").first()
     if first is None or same.filter(chunk_count__gt=0).exists():
         return False
-    _queue(Document.objects.filter(pk=first.pk))
+    queue(Document.objects.filter(pk=first.pk))
     return True
+
+
+def queue(documents: QuerySet[Document], **changes: object) -> int:
+    """Let the next training read them, whatever it knows of them; how many.
+
+    Args:
+        changes: Other columns to set with it.
+    """
+    return documents.update(
+        state=DocumentState.QUEUED,
+        content_hash="",
+        etag="",
+        last_modified="",
+        error="",
+        trace_id="",
+        **changes,
+    )
 
 
 def count(
@@ -269,7 +286,7 @@ def mark_trained(corpus: Corpus) -> None:
 
 def _start_some(corpus: Corpus, documents: Sequence[int], *, actor: Actor) -> Operation:
     with transaction.atomic():
-        total = _queue(Document.objects.filter(corpus=corpus, pk__in=documents))
+        total = queue(Document.objects.filter(corpus=corpus, pk__in=documents))
         if not total:
             raise InvalidError(
                 f"The corpus {corpus.name} has none of these documents. See its list of documents.",
@@ -292,18 +309,6 @@ def _start(corpus: Corpus, *, actor: Actor, total: int, is_of_some: bool) -> Ope
         operation.result = {"queued_only": True}
         operation.save(update_fields=["result"])
     return operation
-
-
-def _queue(documents: QuerySet[Document]) -> int:
-    """Let the next training read them, whatever it knows of them."""
-    return documents.update(
-        state=DocumentState.QUEUED,
-        content_hash="",
-        etag="",
-        last_modified="",
-        error="",
-        trace_id="",
-    )
 
 
 def _trainings(corpus: Corpus) -> QuerySet[Operation]:

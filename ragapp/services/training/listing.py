@@ -123,8 +123,14 @@ class Listing:
 
     def _remove(self, key: int) -> None:
         with self._lease.writing():
-            document = Document.objects.filter(pk=key).first()
-            if document is not None:
+            document = Document.objects.filter(pk=key).defer("text", "stripped").first()
+            # A file that came after the uploads were listed is no orphan: it waits to be read.
+            if document is not None and not self._has_upload(document.url):
                 corpora.remove_document(document)
                 self._tally.removed += 1
         self._lease.beat("find")
+
+    def _has_upload(self, url: str) -> bool:
+        name = url.removeprefix("upload:")
+        uploads = Upload.objects.filter(corpus_id=self._lease.corpus_id, name=name)
+        return name != url and uploads.exists()

@@ -113,7 +113,7 @@ class _Training:
         with self._lease.writing():
             if is_other:
                 index.delete_corpus(self._lease.tenant_id, corpus.pk)
-                Document.objects.filter(corpus=corpus).update(chunk_count=0, content_hash="")
+                corpora.queue(Document.objects.filter(corpus=corpus), chunk_count=0)
                 Corpus.objects.filter(pk=corpus.pk).update(chunk_count=0, lexeme_count=0)
             Corpus.objects.filter(pk=corpus.pk).update(embedder=name)
         return is_other

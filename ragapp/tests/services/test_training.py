@@ -3,12 +3,16 @@
 import threading
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from ragapp.domain.source_lines import Wanted
 from ragapp.models import Chunk, Corpus, Document, DocumentState, Source, Upload
-from ragapp.services import corpora, search
+from ragapp.services import corpora, search, uploads
 from ragapp.services.training import train
-from ragapp.tests.factories import UploadFactory
+from ragapp.services.training.lease import Lease
+from ragapp.services.training.listing import Listing
+from ragapp.services.training.tally import Tally
+from ragapp.tests.factories import DocumentFactory, UploadFactory
 from ragapp.tests.outside import html, site
 from ragapp.tests.services.test_train import (
     PAGES,
@@ -25,6 +29,7 @@ from ragapp.tests.services.test_train import (
 from tenants.domain.states import OperationState
 from tenants.errors import InvalidError
 from tenants.models import Operation, tenant_scope
+from tenants.services import operations
 from tests.wire.server import Reply
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("embedder")]
@@ -182,6 +187,54 @@ def test_what_the_server_says_is_unchanged_is_not_sent_again(corpus, alice, page
 
         assert [seen.headers.get("if-none-match") for seen in far.seen()] == [None, '"one"']
     assert (result["documents"], result["unchanged"]) == (0, 1)
+
+
+@pytest.mark.django_db
+def test_another_embedder_reads_anew_what_the_server_would_say_is_unchanged(corpus, alice, pages):
+    def reply(request):
+        if request.headers.get("if-none-match"):
+            return Reply(304, b"", "text/html", headers={"ETag": '"one"'})
+        return Reply(200, page.body, page.content_type, headers={"ETag": '"one"'})
+
+    page = pages.pages["/snat"]
+    with site(reply, "127.30.9.2:0") as far:
+        with alice.acting() as actor:
+            corpora.save_corpus(
+                alice.tenant, name="handbook", urls=[far.url], actor=actor, corpus=corpus
+            )
+        trained(corpus, alice)
+        with tenant_scope(corpus.tenant_id):
+            Corpus.objects.filter(pk=corpus.pk).update(embedder="another")
+        result = trained(corpus, alice).result
+
+    assert (result["documents"], result["unchanged"]) == (1, 0)
+    assert len(chunks_of(corpus)) == 1
+    assert_counted(corpus)
+
+
+@pytest.mark.django_db
+def test_a_file_that_arrives_while_orphans_are_removed_is_none(alice, egress):
+    with alice.acting() as actor:
+        corpus = corpora.save_corpus(alice.tenant, name="files", urls=[], actor=actor)
+    UploadFactory(corpus=corpus, name="first.txt")
+    DocumentFactory(corpus=corpus, tenant=corpus.tenant, url="https://gone.example/")
+
+    class Meanwhile(Lease):
+        """Hands a file over as soon as an orphan was removed."""
+
+        def beat(self, stage: str) -> None:
+            with tenant_scope(corpus.tenant_id), alice.acting() as actor:
+                is_removed = not Document.objects.filter(url__contains="gone").exists()
+                if is_removed and not Upload.objects.filter(name="late.txt").exists():
+                    file = SimpleUploadedFile("late.txt", b"A late file.", "text/plain")
+                    uploads.save_upload(corpus, file, actor=actor)
+
+    operation = operations.claim(start(corpus, alice).pk)
+    Listing(Meanwhile(operation, Tally()), Tally(), lambda sources: iter(())).run()
+
+    with tenant_scope(corpus.tenant_id):
+        names = set(Document.objects.values_list("url", flat=True))
+    assert names == {"upload:first.txt", "upload:late.txt"}
 
 
 def sitemap(pages, *paths) -> Reply:
