@@ -185,11 +185,12 @@ async def _completion(chat: Chat, run: Run, actor: Actor) -> HttpResponseBase:
 async def _chunks(chat: Chat, run: Run, actor: Actor) -> AsyncIterator[bytes]:
     """The events of a streamed completion; an error after the first is one of them."""
     head = _head(chat, run.trace_id, "chat.completion.chunk")
-    yield _event(_delta(head, {"role": "assistant", "content": ""}))
+    said = _event(_delta(head, {"role": "assistant", "content": ""}))
     try:
         async with aclosing(_waited(run, actor)) as waiting:
             async for _ in waiting:
-                yield b": keep-alive\n\n"
+                yield said
+                said = b": keep-alive\n\n"
         ended = await sync_to_async(_ended)(run, chat)
     except SluiceError as error:
         yield _event(error_body(error, run.trace_id))
@@ -204,9 +205,13 @@ async def _chunks(chat: Chat, run: Run, actor: Actor) -> AsyncIterator[bytes]:
 
 
 async def _waited(run: Run, actor: Actor) -> AsyncGenerator[None, None]:
-    """Until the run has ended; something every ten seconds. A client that leaves stops the run."""
+    """Until the run has ended; something at once and then every ten seconds.
+
+    A client that leaves stops the run.
+    """
     alive = time.monotonic()
     try:
+        yield None
         async with aclosing(stream.read(run.tenant_id, run.trace_id)) as events:
             async for _ in events:
                 if time.monotonic() - alive >= KEEP_ALIVE_SECONDS:
