@@ -12,7 +12,14 @@ from typing import Any, Protocol
 from ragapp.domain import trace
 from ragapp.domain.agent import Reader, Settings, agent
 from ragapp.domain.ends import Answer
-from ragapp.domain.engine import Engine, Generation, Message, Session, Usage
+from ragapp.domain.engine import (
+    Engine,
+    Generation,
+    Message,
+    PromptCancelledError,
+    Session,
+    Usage,
+)
 from ragapp.domain.grade import Grade
 from ragapp.domain.passage import Passage, Source
 from ragapp.domain.route import Decision, Lexicon
@@ -226,9 +233,15 @@ class _Driver:
     def _open(self, messages: Sequence[Message]) -> None:
         self.close()
         begin = self._now_ms()
-        session = self._world.engine.open(messages, lane=self._settings.tenant)
-        self._session = session
+        session = self._session = self._opened(messages)
         self._record_model("prompt", begin, tokens_in=session.usage.prompt_tokens, tokens_out=0)
+
+    def _opened(self, messages: Sequence[Message]) -> Session:
+        world = self._world
+        try:
+            return world.engine.open(messages, lane=self._settings.tenant, cancel=world.cancel)
+        except PromptCancelledError as error:
+            raise RunCancelledError(error.message) from error
 
     def _grades(self, questions: Sequence[str]) -> tuple[float, ...]:
         session, begin = self._open_session(), self._now_ms()
@@ -270,7 +283,7 @@ class _Driver:
         # The place is given back first: with one place a second session would wait for ever.
         self.close()
         begin = self._now_ms()
-        session = self._world.engine.open(step.messages, lane=self._settings.tenant)
+        session = self._opened(step.messages)
         try:
             written = session.generate(
                 "",

@@ -14,6 +14,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from tenants.errors import SluiceError
+
 Role = Literal["system", "user", "assistant"]
 Vectors = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float32]
@@ -74,6 +76,13 @@ class Usage:
     prompt_seconds: float = 0.0
     grade_seconds: float = 0.0
     answer_seconds: float = 0.0
+
+
+class PromptCancelledError(SluiceError):
+    """Somebody stopped it before the prompt was read."""
+
+    status = 409
+    default_code = "run-cancelled"
 
 
 class Tokenizer(Protocol):
@@ -163,15 +172,23 @@ class Engine(Protocol):
         """Tokens of ``text`` in this model; an upper estimate where the tokenizer is remote."""
         ...
 
-    def open(self, messages: Sequence[Message], *, lane: str = "") -> Session:
+    def open(
+        self,
+        messages: Sequence[Message],
+        *,
+        lane: str = "",
+        cancel: threading.Event | None = None,
+    ) -> Session:
         """Read the prompt into the cache.
 
         Args:
             messages: Ends with the user's turn, which stays open for suffixes.
             lane: Sessions of one lane (a tenant) wait for each other before others wait for them.
+            cancel: Set it from any thread; the wait for a place and the reading end at once.
 
         Raises:
             InvalidError: The prompt does not fit the context.
+            PromptCancelledError: ``cancel`` was set.
             TransientError: Too many sessions wait already, or the engine is gone.
         """
         ...

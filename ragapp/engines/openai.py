@@ -82,7 +82,13 @@ class OpenAIEngine:
         """An upper estimate: the tokenizer is with the server."""
         return math.ceil(len(text.encode()) / CHARACTERS_PER_TOKEN)
 
-    def open(self, messages: Sequence[Message], *, lane: str = "") -> "OpenAISession":
+    def open(
+        self,
+        messages: Sequence[Message],
+        *,
+        lane: str = "",
+        cancel: threading.Event | None = None,
+    ) -> "OpenAISession":
         """A session; the server reads the prompt with its first question. It knows no lanes."""
         tokens = sum(self.count(message.text) for message in messages)
         if tokens >= self._context_tokens:

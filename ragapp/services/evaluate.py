@@ -157,9 +157,15 @@ class _Lane:
         """Tokens of ``text``."""
         return self.engine.count(text)
 
-    def open(self, messages: Sequence[Message], *, lane: str = "") -> Session:
+    def open(
+        self,
+        messages: Sequence[Message],
+        *,
+        lane: str = "",
+        cancel: threading.Event | None = None,
+    ) -> Session:
         """A session in the lane of evaluations, whichever was asked for."""
-        return self.engine.open(messages, lane=self.lane)
+        return self.engine.open(messages, lane=self.lane, cancel=cancel)
 
     def close(self) -> None:
         """Nothing: the engine is everybody's."""

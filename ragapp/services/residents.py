@@ -34,9 +34,15 @@ class Lease:
         """Tokens of ``text``."""
         return self._engine.count(text)
 
-    def open(self, messages: Sequence[Message], *, lane: str = "") -> Session:
+    def open(
+        self,
+        messages: Sequence[Message],
+        *,
+        lane: str = "",
+        cancel: threading.Event | None = None,
+    ) -> Session:
         """A session; see the port."""
-        return self._engine.open(messages, lane=lane)
+        return self._engine.open(messages, lane=lane, cancel=cancel)
 
     def close(self) -> None:
         """Nothing: the engine is others' too."""

@@ -1,6 +1,7 @@
 """The engine in this process: a transformers model behind the ``Engine`` port."""
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +10,14 @@ from ragapp.domain.engine import Message
 from ragapp.engines.local.chat import Chat
 from ragapp.engines.local.jobs import Crash, GenerateJob, GradeJob, Job, ReadJob
 from ragapp.engines.local.load import Loaded, load
-from ragapp.engines.local.scheduler import Admission, Place, Scheduler, engine_gone
+from ragapp.engines.local.scheduler import (
+    CANCEL_CHECK_SECONDS,
+    Admission,
+    Place,
+    Scheduler,
+    engine_gone,
+    prompt_cancelled,
+)
 from ragapp.engines.local.sequence import CachedSequence, memory
 from ragapp.engines.local.session import (
     ChatSession,
@@ -96,15 +104,21 @@ class LocalEngine:
         """Tokens of ``text``, exactly."""
         return self.chat.count(text)
 
-    def open(self, messages: Sequence[Message], *, lane: str = "") -> "LocalSession":
+    def open(
+        self,
+        messages: Sequence[Message],
+        *,
+        lane: str = "",
+        cancel: threading.Event | None = None,
+    ) -> "LocalSession":
         """Read the prompt into a cache of its own; see the port for what it raises."""
         prefix = fitting_prefix(self.chat, messages, self._loaded)
         begin = time.perf_counter()
-        place = self._admission.enter(lane, self._wait_seconds)
+        place = self._admission.enter(lane, self._wait_seconds, cancel)
         waited = time.perf_counter() - begin
         session = LocalSession(self, messages, place, queue_seconds=waited)
         try:
-            session.read(prefix)
+            session.read(prefix, cancel)
         except BaseException:
             session.close()
             raise
@@ -122,16 +136,22 @@ class LocalEngine:
         """A session ended."""
         self._admission.leave(place)
 
-    def carry_out(self, job: Job, on_text: Callable[[str], None] | None = None) -> Outcome:
+    def carry_out(
+        self,
+        job: Job,
+        on_text: Callable[[str], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Outcome:
         """Run ``job`` in the model's thread and wait for it, handing on its text.
 
         Raises:
+            PromptCancelledError: ``cancel`` was set; the job is still to be given up.
             TransientError: The thread stopped.
             PermanentError: The model itself failed.
         """
         self._scheduler.submit(job)
         while True:
-            event = self._next_event(job)
+            event = self._next_event(job, cancel)
             if isinstance(event, Outcome):
                 return event
             if isinstance(event, Crash):
@@ -139,10 +159,13 @@ class LocalEngine:
             if on_text is not None:
                 on_text(event)
 
-    def _next_event(self, job: Job) -> str | Outcome | Crash:
+    def _next_event(self, job: Job, cancel: threading.Event | None) -> str | Outcome | Crash:
+        patience = ALIVE_CHECK_SECONDS if cancel is None else CANCEL_CHECK_SECONDS
         while True:
+            if cancel is not None and cancel.is_set():
+                raise prompt_cancelled()
             try:
-                return job.events.get(timeout=ALIVE_CHECK_SECONDS)
+                return job.events.get(timeout=patience)
             except queue.Empty:
                 if not self._scheduler.is_alive and job.events.empty():
                     raise engine_gone() from None
@@ -179,8 +202,8 @@ class LocalSession(ChatSession):
         if place is not None:
             self._engine.leave(place)
 
-    def _read(self, prefix: Sequence[int]) -> Outcome:
-        return self._carry_out(ReadJob(self._live(), prefix))
+    def _read(self, prefix: Sequence[int], cancel: threading.Event | None) -> Outcome:
+        return self._carry_out(ReadJob(self._live(), prefix), cancel=cancel)
 
     def _grade(self, targets: Sequence[Sequence[int]]) -> Outcome:
         return self._carry_out(GradeJob(self._live(), targets, self._chat))
@@ -195,9 +218,14 @@ class LocalSession(ChatSession):
         job = GenerateJob(self._live(), target, self._chat, stop, choices)
         return self._carry_out(job, on_text)
 
-    def _carry_out(self, job: Job, on_text: Callable[[str], None] | None = None) -> Outcome:
+    def _carry_out(
+        self,
+        job: Job,
+        on_text: Callable[[str], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Outcome:
         try:
-            return self._engine.carry_out(job, on_text)
+            return self._engine.carry_out(job, on_text, cancel)
         except BaseException:
             # Nobody waits any more, and cache and record may disagree: begin anew, if ever.
             job.abandoned.set()

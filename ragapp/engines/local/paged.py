@@ -36,7 +36,14 @@ from transformers.generation.continuous_batching.requests import (
 from ragapp.domain.engine import Finish, Message
 from ragapp.engines.local.chat import Chat
 from ragapp.engines.local.load import Loaded
-from ragapp.engines.local.scheduler import Admission, Place, engine_busy, engine_gone
+from ragapp.engines.local.scheduler import (
+    CANCEL_CHECK_SECONDS,
+    Admission,
+    Place,
+    engine_busy,
+    engine_gone,
+    prompt_cancelled,
+)
 from ragapp.engines.local.sequence import common_prefix
 from ragapp.engines.local.session import ChatSession, Outcome, fitting_prefix, session_closed
 from ragapp.engines.local.writing import Stop, TokenChoices, Writing
@@ -195,15 +202,21 @@ class PagedEngine:
         """Tokens of ``text``, exactly."""
         return self.chat.count(text)
 
-    def open(self, messages: Sequence[Message], *, lane: str = "") -> "PagedSession":
+    def open(
+        self,
+        messages: Sequence[Message],
+        *,
+        lane: str = "",
+        cancel: threading.Event | None = None,
+    ) -> "PagedSession":
         """Read the prompt into the shared pages; see the port for what it raises."""
         prefix = fitting_prefix(self.chat, messages, self._loaded)
         begin = time.perf_counter()
-        place = self._admission.enter(lane, self._wait_seconds)
+        place = self._admission.enter(lane, self._wait_seconds, cancel)
         waited = time.perf_counter() - begin
         session = PagedSession(self, messages, place, queue_seconds=waited)
         try:
-            session.read(prefix)
+            session.read(prefix, cancel)
         except BaseException:
             session.close()
             raise
@@ -249,16 +262,20 @@ class PagedEngine:
             raise engine_gone()
         return ticket
 
-    def result(self, ticket: Ticket) -> GenerationOutput:
+    def result(self, ticket: Ticket, cancel: threading.Event | None = None) -> GenerationOutput:
         """The next result of a request: after each token if it writes several.
 
         Raises:
+            PromptCancelledError: ``cancel`` was set; the request is still to be dropped.
             TransientError: The batch stopped.
             PermanentError: The model itself failed.
         """
+        patience = ALIVE_CHECK_SECONDS if cancel is None else CANCEL_CHECK_SECONDS
         while True:
+            if cancel is not None and cancel.is_set():
+                raise prompt_cancelled()
             try:
-                output = ticket.outputs.get(timeout=ALIVE_CHECK_SECONDS)
+                output = ticket.outputs.get(timeout=patience)
             except queue.Empty:
                 if self._is_closed or not self._batch.is_running():
                     raise engine_gone() from None
@@ -339,12 +356,12 @@ class PagedSession(ChatSession):
         if place is not None:
             self._engine.leave(place)
 
-    def _read(self, prefix: Sequence[int]) -> Outcome:
+    def _read(self, prefix: Sequence[int], cancel: threading.Event | None) -> Outcome:
         forwarded = self._forwarded(prefix)
         # Of a request that ends with its first token the batch would keep no pages for others.
         ticket = self._engine.submit(prefix, max_new_tokens=2)
         try:
-            self._engine.result(ticket)
+            self._engine.result(ticket, cancel)
         finally:
             self._engine.drop(ticket)
         self._known.append(prefix)

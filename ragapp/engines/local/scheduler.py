@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from ragapp.domain.engine import PromptCancelledError
 from ragapp.engines.local.jobs import Crash, GenerateJob, Job, Next
 from ragapp.engines.local.sequence import Memory, Steps
 from tenants.errors import TransientError
 
 T = TypeVar("T")
+
+# Who waits for a place or for a prompt looks this often whether it was stopped.
+CANCEL_CHECK_SECONDS = 0.1
 
 # How often an idle thread looks whether it should still be there.
 IDLE_SECONDS = 1.0
@@ -54,10 +58,13 @@ class Admission:
         with self._lock:
             return len(self._waiting)
 
-    def enter(self, lane: str, timeout_seconds: float) -> Place:
+    def enter(
+        self, lane: str, timeout_seconds: float, cancel: threading.Event | None = None
+    ) -> Place:
         """A place, as soon as it is this lane's turn.
 
         Raises:
+            PromptCancelledError: ``cancel`` was set.
             TransientError: Too many wait already, or none was free in time.
         """
         place = Place(lane)
@@ -69,8 +76,10 @@ class Admission:
                 )
             self._waiting.append(place)
             self._grant()
-        if place.granted.wait(timeout_seconds) or not self._withdraw(place):
+        if _is_granted(place, timeout_seconds, cancel) or not self._withdraw(place):
             return place
+        if cancel is not None and cancel.is_set():
+            raise prompt_cancelled()
         raise engine_busy(f"The model was busy for {timeout_seconds:.0f} seconds.")
 
     def leave(self, place: Place) -> None:
@@ -204,6 +213,22 @@ class Scheduler:
 
 def _row(steps: Steps, row: int) -> Next:
     return Next(steps.tokens[row], steps.logprobs[row], steps.logits[row])
+
+
+def _is_granted(place: Place, seconds: float, cancel: threading.Event | None) -> bool:
+    """Wait for the place, for so long and unless somebody cancels."""
+    if cancel is None:
+        return place.granted.wait(seconds)
+    ends_at = time.monotonic() + seconds
+    while not cancel.is_set() and (left := ends_at - time.monotonic()) > 0:
+        if place.granted.wait(min(left, CANCEL_CHECK_SECONDS)):
+            return True
+    return place.granted.is_set()
+
+
+def prompt_cancelled() -> PromptCancelledError:
+    """The error for whoever stopped it before the prompt was read."""
+    return PromptCancelledError("The question was stopped before its prompt was read.")
 
 
 def engine_busy(why: str) -> TransientError:

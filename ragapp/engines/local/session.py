@@ -51,10 +51,10 @@ class ChatSession(ABC):
         """Tokens and seconds so far."""
         return self._usage
 
-    def read(self, prefix: Sequence[int]) -> None:
+    def read(self, prefix: Sequence[int], cancel: threading.Event | None = None) -> None:
         """Read the prompt; the engine calls this once."""
         begin = time.perf_counter()
-        outcome = self._read(prefix)
+        outcome = self._read(prefix, cancel)
         self._usage = replace(
             self._usage,
             prompt_tokens=outcome.forwarded_tokens,
@@ -119,8 +119,8 @@ class ChatSession(ABC):
         """Free what the session holds. Closing twice is fine."""
 
     @abstractmethod
-    def _read(self, prefix: Sequence[int]) -> Outcome:
-        """Read these tokens and keep them."""
+    def _read(self, prefix: Sequence[int], cancel: threading.Event | None) -> Outcome:
+        """Read these tokens and keep them, unless ``cancel`` is set."""
 
     @abstractmethod
     def _grade(self, targets: Sequence[Sequence[int]]) -> Outcome:

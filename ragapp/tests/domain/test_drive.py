@@ -80,7 +80,13 @@ class ParrotEngine:
     def count(self, text: str) -> int:
         return len(text.split())
 
-    def open(self, messages: Sequence[Message], *, lane: str = "") -> ParrotSession:
+    def open(
+        self,
+        messages: Sequence[Message],
+        *,
+        lane: str = "",
+        cancel: threading.Event | None = None,
+    ) -> ParrotSession:
         assert all(session.is_closed for session in self.sessions)
         self.sessions.append(ParrotSession(self._answers))
         return self.sessions[-1]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ragapp.domain.engine import Message, continued
+from ragapp.domain.engine import Message, PromptCancelledError, continued
 from ragapp.engines.local import LocalEngine
 from ragapp.engines.local.chat import Chat, StopText, TextStream
 from ragapp.engines.local.jobs import margin
@@ -303,6 +303,36 @@ def test_a_place_that_does_not_come_free_in_time_is_refused_and_not_lost():
 
     admission.leave(held)
     assert admission.enter("globex", GENEROUS_SECONDS).lane == "globex"
+
+
+def test_who_waits_for_a_place_can_be_stopped():
+    admission = Admission(max_active=1, max_waiting=4)
+    held, cancel = admission.enter("acme", GENEROUS_SECONDS), threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    begin = time.monotonic()
+
+    with pytest.raises(PromptCancelledError):
+        admission.enter("globex", GENEROUS_SECONDS, cancel)
+
+    assert time.monotonic() - begin < GENEROUS_SECONDS / 2
+    assert admission.waiting == 0
+    admission.leave(held)
+
+
+def test_a_stopped_prompt_is_not_read_and_gives_its_place_back(model_folder):
+    engine = LocalEngine.from_source(
+        str(model_folder), dtype="float32", max_sessions=1, wait_seconds=GENEROUS_SECONDS
+    )
+    cancel = threading.Event()
+    cancel.set()
+
+    with pytest.raises(PromptCancelledError):
+        engine.open(CHAT, cancel=cancel)
+
+    with_place = engine.open(CHAT)
+    assert with_place.usage.prompt_tokens
+    with_place.close()
+    engine.close()
 
 
 def test_the_lane_with_fewest_places_goes_first():
