@@ -5,17 +5,25 @@ portal lists its passages.
 """
 
 from django.contrib import admin
+from django.db import models
 
 from ragapp.models import (
+    Calibration,
+    Conversation,
     Corpus,
     Document,
     Evaluation,
+    EvaluationAnswer,
     Feedback,
+    JudgedQuestion,
     LanguageModel,
     QuestionSet,
     Run,
     Source,
     Upload,
+    UsageDay,
+    UsageEntry,
+    WebSearch,
 )
 from tenants.admin import PlatformAdmin, ReadOnlyAdmin
 
@@ -103,3 +111,67 @@ class LanguageModelAdmin(PlatformAdmin[LanguageModel]):
     list_display = ["name", "kind", "location", "dtype", "is_allowed", "created_at"]
     list_filter = ["kind", "is_allowed"]
     search_fields = ["name", "location"]
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+
+
+@admin.register(JudgedQuestion)
+class JudgedQuestionAdmin(ReadOnlyAdmin[JudgedQuestion]):
+    """Questions with what counts as their answer."""
+
+    list_display = ["text", "tenant", "question_set", "origin"]
+    list_select_related = ["tenant", "question_set"]
+    search_fields = ["text"]
+
+
+@admin.register(EvaluationAnswer)
+class EvaluationAnswerAdmin(ReadOnlyAdmin[EvaluationAnswer]):
+    """What an evaluation found for each question."""
+
+    list_display = ["id", "tenant", "evaluation", "position", "end", "answered_at"]
+    list_select_related = ["tenant", "evaluation"]
+
+
+@admin.register(Calibration)
+class CalibrationAdmin(ReadOnlyAdmin[Calibration]):
+    """What a model's grades on a corpus are worth."""
+
+    list_display = ["corpus", "tenant", "model", "question", "version", "samples", "brier", "auc"]
+    list_filter = ["question"]
+    list_select_related = ["tenant", "corpus"]
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnlyAdmin[Conversation]):
+    """Who talks with the agent since when; what was said is the owner's to see."""
+
+    list_display = ["id", "tenant", "owner", "corpus", "created_at", "asked_at"]
+    list_select_related = ["tenant", "corpus"]
+    exclude = ["title"]
+
+
+@admin.register(WebSearch)
+class WebSearchAdmin(ReadOnlyAdmin[WebSearch]):
+    """Which web search service each tenant's agent asks."""
+
+    list_display = ["tenant", "provider", "address", "changed_by", "changed_at"]
+    list_select_related = ["tenant"]
+    # Django's own form field for URLs warns of a coming default.
+    readonly_fields = ["address"]
+
+
+@admin.register(UsageEntry)
+class UsageEntryAdmin(ReadOnlyAdmin[UsageEntry]):
+    """The ledger of usage, line by line."""
+
+    list_display = ["at", "tenant", "kind", "model", "corpus", "used_by", "tokens_in", "tokens_out"]
+    list_filter = ["kind"]
+    list_select_related = ["tenant"]
+
+
+@admin.register(UsageDay)
+class UsageDayAdmin(ReadOnlyAdmin[UsageDay]):
+    """The ledger's sums by day."""
+
+    list_display = ["day", "tenant", "kind", "model", "corpus", "requests", "tokens_in"]
+    list_filter = ["kind"]
+    list_select_related = ["tenant"]

@@ -25,6 +25,8 @@ from tenants.models import (
     Membership,
     Namespace,
     Operation,
+    Quota,
+    QuotaUse,
     Segment,
     SnatAddress,
     Subnet,
@@ -293,3 +295,21 @@ class SnatAddressAdmin(NetworkAdmin[SnatAddress]):
 admin.site.unregister(Group)
 admin.site.site_header = "Sluice operators"
 admin.site.site_title = "Sluice"
+
+
+@admin.register(Quota)
+class QuotaAdmin(ReadOnlyAdmin[Quota]):
+    """Limits that somebody set; the portal and REST change them."""
+
+    list_display = ["resource", "tenant", "token", "limit", "changed_at"]
+    list_filter = ["resource"]
+    list_select_related = ["tenant", "token"]
+
+
+@admin.register(QuotaUse)
+class QuotaUseAdmin(ReadOnlyAdmin[QuotaUse]):
+    """How much of each limit is used in each window."""
+
+    list_display = ["resource", "tenant", "token", "window_start", "used"]
+    list_filter = ["resource"]
+    list_select_related = ["tenant", "token"]

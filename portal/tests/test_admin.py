@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+from ragapp.models import LanguageModel
 from tenants.domain.roles import Role
 from tenants.models import ApiToken, AuditEntry, Membership, Tenant, User, platform_scope
 from tenants.models.scoped import tenant_scope
@@ -95,7 +96,7 @@ def test_tenants_staff_see_no_accounts_and_write_nothing(operator):
 
 
 def test_policies_and_networks_are_read_only_even_for_the_platform(ada):
-    written = {Tenant, Membership, User, apps.get_model("tenants.Cluster")}
+    written = {Tenant, Membership, User, apps.get_model("tenants.Cluster"), LanguageModel}
 
     addable = {
         model

@@ -1,6 +1,5 @@
 """Fixtures of browser tests: import ``browser``, ``tab`` and the people into a conftest."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,11 +10,15 @@ from tenants.models import User
 from tests.browser.tabs import WIDE, Tab
 
 
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Browser]:
-    """Headless Chromium without its own calls home."""
-    # Playwright keeps an event loop in this thread, where Django then refuses its own queries.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+@pytest.fixture
+def browser(chromium: str, monkeypatch) -> Iterator[Browser]:
+    """Headless Chromium without its own calls home.
+
+    For one test: Playwright keeps an event loop in this thread, under which other tests could not
+    run one of theirs.
+    """
+    # Under a running loop Django refuses its own queries.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=chromium,
