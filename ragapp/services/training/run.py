@@ -1,6 +1,6 @@
 """One attempt at one training, from the claim to the end."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 
 from proxyconfig.facade import EgressEndpoint, egress_endpoint
@@ -16,7 +16,7 @@ from ragapp.services.training.store import Store
 from ragapp.services.training.tally import Tally
 from ragapp.services.training.window import Window
 from ragapp.services.training.work import Outcome, Read, Unchanged, Unreadable, Wanted
-from tenants.errors import SluiceError
+from tenants.errors import QuotaError, SluiceError
 from tenants.models.operation import Operation
 from tenants.models.scoped import tenant_scope
 from tenants.services import operations
@@ -79,12 +79,17 @@ class _Training:
             # Again, since a document that changed may have set a duplicate of it free.
             while self._pass(preparer):
                 pass
-        except operations.OperationCancelledError:
-            self._queue.end()
+        except SluiceError:
+            self._release()
             raise
         finally:
             extract.close()
         self._end(corpus)
+
+    def _release(self) -> None:
+        """Nothing is being read any more; where the lease is lost, whoever has it sees to that."""
+        with suppress(operations.LeaseLostError):
+            self._queue.end()
 
     def _find(self, corpus: Corpus, embedder_name: str, endpoint: EgressEndpoint) -> None:
         """Make the rows of all documents, and count what is to do."""
@@ -161,7 +166,10 @@ class _Training:
         self._note_unchanged()
         for wanted, read, vectors in self._window.embedded():
             self._lease.beat("index")
-            self._store.read(wanted, read, vectors)
+            try:
+                self._store.read(wanted, read, vectors)
+            except QuotaError as error:
+                self._store.unreadable(wanted, error.message)
         for wanted, read in self._twins:
             self._lease.beat("index")
             self._store.duplicate(wanted, read)

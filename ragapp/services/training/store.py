@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from ragapp.domain.engine import Vectors
 from ragapp.models import Document, DocumentState
-from ragapp.services import corpora, index
+from ragapp.services import corpora, index, limits
 from ragapp.services.training.lease import Lease
 from ragapp.services.training.tally import Tally
 from ragapp.services.training.work import Read, Wanted
@@ -39,7 +39,11 @@ class Store:
             return self._first(wanted, read)
 
     def read(self, wanted: Wanted, read: Read, vectors: Vectors) -> None:
-        """The document with all that is searched of it, in one commit."""
+        """The document with all that is searched of it, in one commit.
+
+        Raises:
+            QuotaError: the tenant's limit of corpus bytes is spent; nothing was written.
+        """
         with self._lease.writing():
             document = self._locked(wanted)
             if document is None:
@@ -48,6 +52,7 @@ class Store:
             if self._first(wanted, read):
                 self._write_duplicate(document, read)
                 return
+            self._admit(wanted, read.size_bytes - document.size_bytes)
             before = document.text_hash if document.chunk_count else ""
             deleted = index.delete(document) if document.chunk_count else index.Size()
             self._fill(document, read, DocumentState.READY)
@@ -118,6 +123,11 @@ class Store:
         document.error = ""
         document.fetched_at = timezone.now()
         document.trace_id = self._lease.trace_id
+
+    def _admit(self, wanted: Wanted, more: int) -> None:
+        """Take room for what a fetched page grew by; a file took its own when it was uploaded."""
+        if more > 0 and not wanted.url.startswith("upload:"):
+            limits.admit_bytes(self._lease.tenant, more)
 
     def _first(self, wanted: Wanted, read: Read) -> bool:
         same = Document.objects.filter(

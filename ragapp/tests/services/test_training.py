@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from ragapp.domain.source_lines import Wanted
 from ragapp.models import Chunk, Corpus, Document, DocumentState, Source, Upload
-from ragapp.services import corpora, search, uploads
+from ragapp.services import corpora, limits, search, uploads
 from ragapp.services.training import train
 from ragapp.services.training.lease import Lease
 from ragapp.services.training.listing import Listing
@@ -26,10 +26,11 @@ from ragapp.tests.services.test_train import (
     trained,
     wait_for,
 )
+from tenants.domain.quota import Resource
 from tenants.domain.states import OperationState
 from tenants.errors import InvalidError
 from tenants.models import Operation, tenant_scope
-from tenants.services import operations
+from tenants.services import operations, quotas
 from tests.wire.server import Reply
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("embedder")]
@@ -94,6 +95,27 @@ def test_an_upload_is_read_like_a_page_and_only_again_when_it_changed(alice, egr
     (document,) = documents(corpus).values()
     assert (document.url, document.title) == (upload.url, "what? #1.txt")
     assert search.search(corpus.tenant_id, [corpus.pk], "SNAT pool", k=1)
+
+
+@pytest.mark.django_db
+def test_a_page_beyond_the_limit_of_bytes_is_refused_and_what_fitted_stays(
+    corpus, alice, ada, pages
+):
+    trained(corpus, alice)
+    urls = [pages.server.url + path for path in pages.pages]
+    delete(next(iter(documents(corpus).values())), alice)
+    with alice.acting():
+        left = limits.corpus_bytes(corpus.tenant_id)
+        quotas.set_limit(alice.tenant, Resource.CORPUS_BYTES, left + 1, actor=ada.actor)
+    with alice.acting() as actor:
+        corpora.save_corpus(alice.tenant, name=corpus.name, urls=urls, actor=actor, corpus=corpus)
+
+    ended = trained(corpus, alice)
+
+    assert (ended.result["failed"], ended.result["unchanged"]) == (1, len(urls) - 1)
+    refused = [d for d in documents(corpus).values() if d.state == DocumentState.FAILED]
+    assert len(refused) == 1
+    assert f"of {left + 1} are used" in refused[0].error
 
 
 @pytest.mark.django_db
