@@ -164,6 +164,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def is_alive(self) -> bool:
+        """Whether a session that is opened now can still be served; a dead one stays dead."""
+        ...
+
+    @property
     def context_tokens(self) -> int:
         """Longest prompt and answer together."""
         ...

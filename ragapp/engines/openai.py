@@ -74,6 +74,11 @@ class OpenAIEngine:
         return self._model
 
     @property
+    def is_alive(self) -> bool:
+        """Always: a server that is away may come back under the same address."""
+        return True
+
+    @property
     def context_tokens(self) -> int:
         """Longest prompt and answer together."""
         return self._context_tokens
@@ -255,7 +260,8 @@ class OpenAISession:
             }
         )
         self._charge("grade", answer.get("usage") or {}, time.perf_counter() - begin, 0)
-        return margin(_rivals(answer))
+        with self._engine.translated():
+            return margin(_rivals(answer))
 
     def _charge(self, purpose: str, told: Mapping[str, Any], seconds: float, written: int) -> None:
         """Book a call; the first one also reads the prompt, which is not its own cost."""

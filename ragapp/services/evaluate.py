@@ -149,6 +149,11 @@ class _Lane:
         return self.engine.name
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it can still serve."""
+        return self.engine.is_alive
+
+    @property
     def context_tokens(self) -> int:
         """The model's."""
         return self.engine.context_tokens

@@ -26,6 +26,11 @@ class Lease:
         return self._engine.name
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it can still serve."""
+        return self._engine.is_alive
+
+    @property
     def context_tokens(self) -> int:
         """Longest prompt and answer together."""
         return self._engine.context_tokens
@@ -71,7 +76,7 @@ class Residents:
             return [name for name, resident in self._by_name.items() if resident.engine]
 
     def lease(self, name: str, load: Callable[[], Engine]) -> Lease:
-        """The engine of this name, loaded if it is not.
+        """The engine of this name, loaded if it is not, and anew if it has died.
 
         Raises:
             TransientError: there is no room, since all that are loaded are in use.
@@ -79,6 +84,9 @@ class Residents:
         resident = self._enter(name)
         try:
             with resident.lock:
+                if resident.engine is not None and not resident.engine.is_alive:
+                    dead, resident.engine = resident.engine, None
+                    dead.close()
                 if resident.engine is None:
                     resident.engine = load()
                 lease = Lease(resident.engine)

@@ -86,6 +86,11 @@ class LocalEngine:
         return self._loaded.name
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the model's thread still runs."""
+        return self._scheduler.is_alive
+
+    @property
     def context_tokens(self) -> int:
         """Positions that the model was trained for."""
         return self._loaded.context_tokens

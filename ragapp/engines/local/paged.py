@@ -189,6 +189,11 @@ class PagedEngine:
         return self._loaded.name
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the batch's thread still runs."""
+        return not self._is_closed and self._batch.is_running()
+
+    @property
     def context_tokens(self) -> int:
         """Positions that the model was trained for."""
         return self._loaded.context_tokens

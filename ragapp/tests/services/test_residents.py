@@ -69,3 +69,19 @@ def test_one_that_cannot_be_loaded_takes_no_room(residents, load):
     held = [residents.lease(name, load) for name in ("one", "two")]
     assert residents.names == ["one", "two"]
     assert held
+
+
+def test_one_that_died_is_loaded_anew_for_the_next(residents, load):
+    engines = []
+
+    def kept():
+        engines.append(load())
+        return engines[-1]
+
+    residents.lease("one", kept)
+    engines[0].close()
+
+    lease = residents.lease("one", kept)
+
+    assert len(engines) == 2
+    assert lease.open(CHAT).generate("", max_new_tokens=3).tokens == 3
