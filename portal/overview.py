@@ -9,7 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from proxyconfig import facade
+from ragapp.domain.reader import Reader
 from ragapp.models import Corpus, Run
+from ragapp.models.rights import visible_runs
 from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Tenant
 
@@ -56,11 +58,12 @@ def tenant_rows(tenants: Sequence[Tenant]) -> list[TenantRow]:
     return [TenantRow(tenant, summary_by_id[tenant.pk]) for tenant in tenants]
 
 
-def knowledge() -> Knowledge:
-    """What the tenant in scope has trained and asked."""
+def knowledge(reader: Reader) -> Knowledge:
+    """What the tenant in scope has trained, and what ``reader`` may see of what was asked."""
     trained = Corpus.objects.filter(chunk_count__gt=0)
     chunks = trained.aggregate(sum=Sum("chunk_count"))["sum"] or 0
-    return Knowledge(trained.count(), chunks, list(Run.objects.all()[:RECENT]))
+    asked = Run.objects.filter(visible_runs(reader))
+    return Knowledge(trained.count(), chunks, list(asked[:RECENT]))
 
 
 def has_recent_drift(summary: facade.Summary) -> bool:

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 from portal.navigation import THEMES, visible_scope
 from portal.overview import first_steps, has_recent_drift, knowledge, tenant_rows
 from proxyconfig import facade
+from ragapp.domain.reader import reader_of
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.models.member import User
@@ -46,7 +47,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 def tenant_overview(request: TenantRequest) -> HttpResponse:
     """One tenant at a glance; a new one with its first steps."""
     summary = facade.summary(request.tenant)
-    known = knowledge()
+    known = knowledge(reader_of(request.actor))
     steps = first_steps(request.tenant.slug, summary, known)
     context = {
         "tenant": request.tenant,

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from proxyconfig.tests.factories import ConnectionFactory, PlacementFactory
+from ragapp.tests.factories import RunFactory
 from tenants.domain.states import Verdict
 from tenants.tests.factories import MembershipFactory
 
@@ -87,3 +88,16 @@ def test_unknown_address_is_a_page_with_the_trace_id(client, db):
 
     assert response.status_code == 404
     assert response.headers["X-Trace-Id"] in response.text
+
+
+def test_overview_shows_no_question_on_documents_that_the_reader_may_not_read(acme, alice, bob):
+    RunFactory(tenant=acme, question="What do we pay?", is_limited=True, principals=["role:mlops"])
+    RunFactory(tenant=acme, question="What is a SNAT pool for?")
+
+    owners, colleagues = (
+        who.client.get(f"/t/{acme.slug}/").content.decode() for who in (alice, bob)
+    )
+
+    assert "What do we pay?" in owners
+    assert "What do we pay?" not in colleagues
+    assert "What is a SNAT pool for?" in colleagues
