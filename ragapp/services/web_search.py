@@ -2,7 +2,8 @@
 
 Keys stand in the environment (``SLUICE_SEARCH_KEYS``), as ``tenant/provider=key`` for one tenant or
 ``provider=key`` for all. So they are in no row, no backup of the database, no page and no log, and
-no tenant can name another one's.
+no tenant can name another one's. The key for all is sent to the provider's own address alone: where
+a tenant writes another one, whoever listens there would have the platform's key.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class Service:
 
 def platform_service() -> Service:
     """What is asked where the tenant chose nothing: a SearXNG server."""
-    return Service(SearchProvider.SEARXNG.value, settings.SEARCH_URL, _key("", "searxng"))
+    return Service(SearchProvider.SEARXNG.value, settings.SEARCH_URL, _key("", "searxng", ""))
 
 
 def service_of(tenant: Tenant) -> Service | None:
@@ -49,7 +50,7 @@ def service_of(tenant: Tenant) -> Service | None:
     if row.provider == SearchProvider.NONE:
         return None
     address = row.address or _address(row.provider)
-    return Service(row.provider, address, _key(tenant.slug, row.provider))
+    return Service(row.provider, address, _key(tenant.slug, row.provider, row.address))
 
 
 def choose(tenant: Tenant, provider: str, *, actor: Actor, address: str = "") -> WebSearch:
@@ -71,9 +72,9 @@ def choose(tenant: Tenant, provider: str, *, actor: Actor, address: str = "") ->
     return row
 
 
-def has_key(tenant: Tenant, provider: str) -> bool:
-    """Whether the operator gave a key that this tenant may use there."""
-    return bool(_key(tenant.slug, provider))
+def has_key(tenant: Tenant, provider: str, address: str = "") -> bool:
+    """Whether the operator gave a key that this tenant may use at that address."""
+    return bool(_key(tenant.slug, provider, address))
 
 
 def _check(tenant: Tenant, provider: str, address: str) -> None:
@@ -86,7 +87,13 @@ def _check(tenant: Tenant, provider: str, address: str) -> None:
         except ValidationError:
             _refuse("address", "Write a URL with http or https, such as https://search.example.")
     known_provider = PROVIDERS.get(provider)
-    if known_provider and known_provider.needs_key and not has_key(tenant, provider):
+    if known_provider and known_provider.needs_key and not has_key(tenant, provider, address):
+        if has_key(tenant, provider):
+            _refuse(
+                "address",
+                f"The key for {provider} is everybody's, and is sent to its own address alone."
+                " Leave the address empty.",
+            )
         _refuse(
             "provider",
             f"There is no key for {provider}. The operator gives one with SLUICE_SEARCH_KEYS:"
@@ -102,7 +109,9 @@ def _address(provider: str) -> str:
     return PROVIDERS[provider].address or settings.SEARCH_URL
 
 
-def _key(tenant: str, provider: str) -> str:
-    """The tenant's own key, else the one for all."""
+def _key(tenant: str, provider: str, address: str) -> str:
+    """The tenant's own key, else the one for all; that only where the tenant wrote no address."""
     key_by_name = dict(part.partition("=")[::2] for part in settings.SEARCH_KEYS)
-    return key_by_name.get(f"{tenant}/{provider}", "") or key_by_name.get(provider, "")
+    is_elsewhere = address.rstrip("/") not in {"", _address(provider).rstrip("/")}
+    own = key_by_name.get(f"{tenant}/{provider}", "")
+    return own or ("" if is_elsewhere else key_by_name.get(provider, ""))

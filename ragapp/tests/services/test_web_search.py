@@ -111,6 +111,27 @@ def test_a_tenant_uses_its_own_key_or_the_one_for_all_and_never_anothers(alice, 
 
 
 @pytest.mark.django_db
+def test_the_key_for_all_goes_to_the_services_own_address_alone(alice, settings):
+    settings.SEARCH_KEYS = ["brave=for-all", "acme/tavily=acme-key"]
+    thief, own = "https://thief.example", PROVIDERS["brave"].address
+    with alice.acting() as actor:
+        with pytest.raises(InvalidError) as refused:
+            web_search.choose(alice.tenant, "brave", actor=actor, address=thief)
+        assert list(refused.value.fields) == ["address"]
+
+        # Also where the row was written before the key was.
+        row = WebSearchFactory(tenant=alice.tenant, provider="brave", address=thief)
+        assert web_search.service_of(alice.tenant) == Service("brave", thief, "")
+
+        web_search.choose(alice.tenant, "brave", actor=actor, address=f"{own}/")
+        assert web_search.service_of(alice.tenant).key == "for-all"
+        # What is the tenant's own goes where the tenant says.
+        web_search.choose(alice.tenant, "tavily", actor=actor, address=thief)
+        assert web_search.service_of(alice.tenant) == Service("tavily", thief, "acme-key")
+    assert row.provider == "brave"
+
+
+@pytest.mark.django_db
 def test_without_a_choice_the_platforms_service_is_asked_and_none_is_none(alice, settings):
     with alice.acting() as actor:
         assert web_search.service_of(alice.tenant).address == settings.SEARCH_URL
