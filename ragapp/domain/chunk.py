@@ -23,6 +23,8 @@ from ragapp.domain.passage import joined_place
 # A paragraph, list item, table row or fenced block ends before an empty line or a new item.
 _BLOCK_END = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*+|]|\d+[.)])[ \t|])")
 _FENCE = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+# A line that begins or ends a fenced block, and what follows its mark.
+_FENCE_LINE = re.compile(r"^(```|~~~)(.*)$", re.MULTILINE)
 _ROW = re.compile(r"[ \t]*\|.*(?:\n[ \t]*\|.*)*\s*\Z")
 _LINE_END = re.compile(r"\n")
 # Latin and similar scripts end a sentence before a space; Chinese and Japanese need none.
@@ -302,11 +304,32 @@ def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Paragraphs, list items and rows; a fenced block stays whole."""
     position = start
-    for fence in _FENCE.finditer(text, start, end):
-        yield from _cut(text, position, fence.start(), _BLOCK_END)
-        yield fence.start(), fence.end()
-        position = fence.end()
+    for begin, after in _fences(text, start, end):
+        yield from _cut(text, position, begin, _BLOCK_END)
+        yield begin, after
+        position = after
     yield from _cut(text, position, end, _BLOCK_END)
+
+
+def _fences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Fenced blocks, as ``_FENCE`` would find them, in one pass.
+
+    Of many marks that nothing closes, the expression would read the rest of the text for each.
+    """
+    lines = list(_FENCE_LINE.finditer(text, start, end))
+    closing = {
+        mark: [line for line in lines if line[1] == mark and not line[2].strip(" \t")]
+        for mark in ("```", "~~~")
+    }
+    starts = {mark: [line.start() for line in found] for mark, found in closing.items()}
+    position = start
+    for line in lines:
+        if line.start() < position:
+            continue
+        at = bisect_right(starts[line[1]], line.start())
+        if at < len(starts[line[1]]):
+            position = closing[line[1]][at].end()
+            yield line.start(), position
 
 
 def _cut(text: str, start: int, end: int, boundary: re.Pattern[str]) -> Iterator[tuple[int, int]]:

@@ -1,13 +1,14 @@
 """Laws of chunking: exact spans, nothing lost, never longer than the embedder reads."""
 
 import re
+import time
 from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragapp.domain.chunk import Sizes, sections, sentences, split
+from ragapp.domain.chunk import _FENCE, Sizes, _fences, sections, sentences, split
 from ragapp.domain.document import Document, Heading, Page
 from ragapp.extract.formats.markdown import structured
 
@@ -124,6 +125,21 @@ def test_a_fenced_block_stays_whole_where_it_fits():
     chunks = split(Document(text, ""), TOKENIZER)
 
     assert any(code in chunk.text for chunk in chunks)
+
+
+@given(st.lists(st.sampled_from(["```", "~~~", "```x", "~~~ \t", "a", "", " ```", "````"])))
+def test_fences_are_those_that_the_expression_finds(lines):
+    text = "\n".join(lines)
+
+    assert list(_fences(text, 0, len(text))) == [match.span() for match in _FENCE.finditer(text)]
+
+
+def test_marks_that_nothing_closes_are_read_once():
+    begun = time.process_time()
+
+    split(Document("```x\n" * 40_000, ""), TOKENIZER)
+
+    assert time.process_time() - begun < 10
 
 
 def test_code_that_does_not_fit_is_cut_between_its_lines():
