@@ -11,11 +11,12 @@ from typing import Literal
 
 Kind = Literal["heading", "item", "table", "code", "text"]
 _FENCE = re.compile(r"\s*(?:```|~~~)")
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*?)\s*#*\s*\Z")
+# Each reads a line once, however long it is and whatever its author put there to be tried again.
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*)\Z")
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+(.*)\Z")
-_RULE = re.compile(r"\s*\|?[\s:|-]*-{3,}[\s:|-]*\Z")
+_RULE = re.compile(r"[\s:|-]*\Z")
 _LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*\)")
-_STRONG = re.compile(r"(\*\*|__)(?=\S)([^\n]+?)(?<=\S)\1")
+_STRONG = re.compile(r"(\*\*|__)(?=\S)([^\n]{1,500}?)(?<=\S)\1")
 _EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_\n]+?)(?<=\S)\1(?![\w*])")
 
 
@@ -51,14 +52,19 @@ def _lines(text: str) -> Iterator[Block]:
         elif in_code:
             yield Block("code", line)
         elif heading := _HEADING.match(line):
-            yield Block("heading", _plain(heading[1]))
+            yield Block("heading", _plain(heading[1].rstrip().rstrip("#").rstrip()))
         elif line.lstrip().startswith("|"):
-            if not _RULE.match(line):
+            if not _is_rule(line):
                 yield Block("table", _plain(line.strip().strip("|").strip().replace("|", "  ·  ")))
         elif item := _ITEM.match(line):
             yield Block("item", _plain(item[1]))
-        elif not _RULE.match(line):
+        elif not _is_rule(line):
             yield Block("text", _plain(line))
+
+
+def _is_rule(line: str) -> bool:
+    """Whether the line only parts what stands above it from what follows."""
+    return "---" in line and _RULE.match(line) is not None
 
 
 def _plain(line: str) -> str:

@@ -1,5 +1,7 @@
 """Passages without the marks of their markup."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,24 @@ def test_marks_become_blocks():
 @pytest.mark.parametrize("text", ["a_b_c and 2 * 3 * 4", "not a*b*c", "#1 is no heading"])
 def test_names_and_sums_are_no_marks(text):
     assert blocks(text) == [Block("text", text)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# a" + " " * 20_000 + "x",
+        "-" * 20_000 + "x",
+        " " * 200_000 + "x",
+        "**a " * 20_000,
+        "| " + "-|" * 20_000 + "x",
+    ],
+)
+def test_a_line_that_is_made_to_be_tried_again_is_read_at_once(line):
+    begun = time.process_time()
+
+    blocks(line)
+
+    assert time.process_time() - begun < 2
 
 
 @given(st.text(alphabet=st.sampled_from("ab *_#|-`[]()\n!~1."), max_size=200))
