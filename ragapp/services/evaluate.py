@@ -34,7 +34,17 @@ from ragapp.domain.passage import Passage
 from ragapp.domain.reader import EVERYTHING
 from ragapp.domain.tuning import WEIGHTS, tune
 from ragapp.models import Chunk, Evaluation, EvaluationAnswer, Purpose, Run
-from ragapp.services import calibration, fit, index, ledger, limits, runs, search, serving
+from ragapp.services import (
+    calibration,
+    fit,
+    index,
+    ledger,
+    limits,
+    runs,
+    search,
+    serving,
+    web_search,
+)
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
 from tenants.domain.actor import Actor
@@ -220,6 +230,7 @@ class _Evaluation:
         )
         with tenant_scope(self._tenant_id):
             self._endpoint = egress_endpoint(self._tenant)
+            self._service = web_search.service_of(self._tenant)
             Evaluation.objects.filter(pk=self._evaluation.pk).update(
                 model=self._engine.name if self._engine else "", embedder=self._embedder.name
             )
@@ -306,7 +317,7 @@ class _Evaluation:
             tools=RunTools(
                 self._tenant_id,
                 (self._evaluation.corpus_id,),
-                WayOut(slug, measured.trace_id, self._endpoint),
+                WayOut(slug, measured.trace_id, self._endpoint, self._service),
                 weight=self._answering.dense_weight,
                 reader=EVERYTHING,
                 rerank=self._answering.rerank,
@@ -332,8 +343,10 @@ class _Evaluation:
     def _settings(self, engine: Engine) -> Settings:
         """As people's questions would be answered; what calibrates is itself uncalibrated."""
         slug, answering = self._tenant.slug, self._answering
+        if self._evaluation.purpose == Purpose.CALIBRATION or self._service is None:
+            answering = replace(answering, web=False)
         if self._evaluation.purpose == Purpose.CALIBRATION:
-            return runs.settings_for(slug, replace(answering, web=False))
+            return runs.settings_for(slug, answering)
         with tenant_scope(self._tenant_id):
             known = calibration.in_use([self._evaluation.corpus_id], engine.name)
         return runs.settings_for(slug, answering, known)

@@ -37,6 +37,7 @@ from ragapp.tests.factories import (
     JudgedQuestionFactory,
     QuestionSetFactory,
     RunFactory,
+    WebSearchFactory,
     indexed,
 )
 from tenants.domain.quota import Resource
@@ -170,6 +171,15 @@ def test_each_question_is_searched_answered_and_measured(alice, question_set):
     assert (first.hits[0]["dense_rank"], first.hits[0]["lexical_rank"]) == (1, 1)
     assert [entry["kind"] for entry in first.entries][-1] == "end"
     assert first.end in {"Found", "NotFound"}
+
+
+def test_tenant_without_web_search_sends_no_question_out(alice, question_set):
+    WebSearchFactory(tenant=alice.tenant, provider="none")
+    evaluation = started(alice, question_set, answering=Answering(web=True))
+
+    assert run(evaluation).state == OperationState.SUCCEEDED
+
+    assert reread(evaluation).cost["outgoing"] == 0
 
 
 def test_retrieval_alone_asks_no_model_and_only_what_is_judged(alice, question_set, settings):
