@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from django.db import transaction
+from django.db.models import Q
 
 from ragapp.domain.reader import MOST_READERS, complaint
-from ragapp.models import Document
+from ragapp.models import Document, Run
 from tenants import audit
 from tenants.domain.actor import Actor
 from tenants.errors import InvalidError
@@ -18,6 +19,8 @@ def set_rights(
     document: Document, *, readers: Sequence[str], labels: Mapping[str, str], actor: Actor
 ) -> Document:
     """Replace the document's readers and labels; the next search and page follow them.
+
+    So do earlier answers: those that rest on a document that is limited now are limited too.
 
     Args:
         readers: Principals, ``role:<role>`` and ``user:<name>``; none: all of the tenant.
@@ -35,8 +38,21 @@ def set_rights(
     with transaction.atomic():
         document.readers, document.labels = wanted, dict(sorted(labels.items()))
         document.save(update_fields=["readers", "labels"])
+        if wanted:
+            _limit_runs(document)
         audit.record(actor, "document.rights-changed", document)
     return document
+
+
+def _limit_runs(document: Document) -> None:
+    """Show earlier answers on the document only to their askers and who may read it all.
+
+    Those that read it, and those whose end does not say what they read.
+    """
+    read = Q(citations__contains=[{"document_id": document.pk}])
+    searched = Q(corpus=document.corpus_id) | Q(corpus=None)
+    # Of one that is open, stopped or failed only the text is there.
+    Run.objects.filter(read | (searched & Q(end="")), is_limited=False).update(is_limited=True)
 
 
 def _reader_complaints(readers: Sequence[str]) -> list[str]:

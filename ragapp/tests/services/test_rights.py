@@ -10,12 +10,14 @@ from django.utils import timezone
 from ragapp.domain.filters import Filters
 from ragapp.domain.reader import ANYBODY, EVERYTHING, Reader, from_json, reader_of, to_json
 from ragapp.models import Channel, Document
+from ragapp.models.rights import visible_runs
 from ragapp.services import index, rights, runs
 from ragapp.services.search import _ranked, look_up, ranked
 from ragapp.services.statements import Field
-from ragapp.tests.factories import CorpusFactory, chunk, indexed, unit
+from ragapp.tests.factories import CorpusFactory, RunFactory, chunk, indexed, unit
 from ragapp.ui.answer import answer_view
 from tenants.domain.roles import Role
+from tenants.domain.states import OperationState
 from tenants.errors import InvalidError, NotVisibleError
 from tenants.models import tenant_scope
 from tenants.tests.people import person
@@ -204,6 +206,35 @@ def test_run_on_limited_documents_is_hidden_from_those_with_fewer_rights(acme, a
 
     assert [sees(somebody, run.trace_id) for somebody in (dora, alice, bob)] == [True, True, False]
     assert sees(bob, before.trace_id)
+
+
+def test_answers_on_a_document_that_is_limited_later_are_limited_with_it(acme, alice, bob):
+    corpus, other = CorpusFactory(tenant=acme), CorpusFactory(tenant=acme)
+    document = indexed(corpus, ["alpha secret"])
+
+    def run(**columns):
+        return RunFactory(tenant=acme, principals=["role:devops", "user:dora"], **columns)
+
+    ended = {"state": OperationState.SUCCEEDED, "end": "Found"}
+    of_it = [
+        run(corpus=corpus, citations=[{"document_id": document.pk}], **ended),
+        run(citations=[{"document_id": 0}, {"document_id": document.pk}], **ended),
+        run(corpus=corpus, state=OperationState.CANCELLED, answer="The secret is"),
+        run(state=OperationState.RUNNING),
+    ]
+    of_others = [
+        run(corpus=corpus, citations=[{"document_id": 0}], **ended),
+        run(corpus=other, state=OperationState.RUNNING),
+    ]
+    with alice.acting() as actor:
+        rights.set_rights(document, readers=["user:dora"], labels={}, actor=actor)
+
+    with bob.acting() as actor:
+        seen = set(runs.Run.objects.filter(visible_runs(reader_of(actor))))
+    assert seen == set(of_others)
+    with person("dora", acme, Role.DEVOPS).acting() as actor:
+        seen = set(runs.Run.objects.filter(visible_runs(reader_of(actor))))
+    assert seen == {*of_it, *of_others}
 
 
 def test_citation_of_a_document_that_was_limited_later_shows_no_text(acme):
