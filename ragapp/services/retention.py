@@ -1,6 +1,7 @@
 """What is kept how long: runs with their traces, and the single lines of the usage ledger.
 
-The text of web pages that a run cites goes with the run. The daily sums of usage are kept for good.
+The text of web pages that a run cites goes with the run, and a conversation, whose title is a
+question, with the last of its runs. The daily sums of usage are kept for good.
 A sweep deletes the oldest rows in small batches, each in a transaction of its own, so nobody waits
 for it and a killed sweep has lost nothing.
 """
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
-from ragapp.models import Run, UsageEntry
+from ragapp.models import Conversation, Run, UsageEntry
 from tenants.domain.states import ENDED_OPERATIONS
 from tenants.models.scoped import platform_scope
 
@@ -60,7 +62,16 @@ def _old_runs(before: datetime | None, batch: int) -> int:
         ids = [pk for pk, created_at, state in oldest if created_at < before and state in _ENDED]
         # Its feedback goes with it, so the count is taken before.
         Run.objects.filter(pk__in=ids).delete()
+        _empty_conversations(before, batch)
     return len(ids)
+
+
+def _empty_conversations(before: datetime, batch: int) -> None:
+    """Delete up to ``batch`` of those that nothing is left of; their titles are questions too."""
+    runs = Run.objects.filter(conversation=OuterRef("pk"))
+    # Locked: whoever goes on with one now notes the time first, and it is left alone then.
+    empty = Conversation.objects.select_for_update().filter(~Exists(runs), asked_at__lt=before)
+    Conversation.objects.filter(pk__in=list(empty.values_list("pk", flat=True)[:batch])).delete()
 
 
 def _old_entries(before: datetime | None, batch: int) -> int:

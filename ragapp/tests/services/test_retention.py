@@ -4,9 +4,15 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from ragapp.models import Feedback, Run, UsageDay, UsageEntry
+from ragapp.models import Conversation, Feedback, Run, UsageDay, UsageEntry
 from ragapp.services import retention
-from ragapp.tests.factories import FeedbackFactory, RunFactory, UsageDayFactory, UsageEntryFactory
+from ragapp.tests.factories import (
+    ConversationFactory,
+    FeedbackFactory,
+    RunFactory,
+    UsageDayFactory,
+    UsageEntryFactory,
+)
 from tenants.domain.states import OperationState
 from tenants.models import platform_scope
 
@@ -39,6 +45,24 @@ def test_ended_runs_go_when_their_days_are_over(acme, globex, settings):
     assert kept() == {waiting.pk, young.pk}
     with platform_scope("test"):
         assert not Feedback.objects.exists()
+
+
+def test_conversation_goes_with_the_last_of_its_runs(acme, globex, settings):
+    settings.KEEP_RUNS_DAYS = 30
+    over = timedelta(days=31)
+    gone, going_on = (
+        ConversationFactory(tenant=tenant, asked_at=NOW - over) for tenant in (globex, acme)
+    )
+    young = ConversationFactory(tenant=acme, asked_at=NOW)
+    for conversation, age in ((gone, over), (going_on, over), (going_on, timedelta(days=1))):
+        made = run(conversation.tenant, age)
+        with platform_scope("test"):
+            Run.objects.filter(pk=made.pk).update(conversation=conversation)
+
+    assert retention.sweep(NOW).runs == 2
+
+    with platform_scope("test"):
+        assert set(Conversation.objects.all()) == {going_on, young}
 
 
 def test_more_than_a_batch_goes_in_one_sweep(acme, settings):
