@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from lxml import etree, html  # type: ignore[import-untyped] # It ships no types and its stubs are stale.
 
@@ -60,7 +60,7 @@ def is_below(url: str, prefix: str) -> bool:
         return False
     path = one.path
     # A dot segment would name a place above the one it begins with.
-    if any(part in {"..", "."} for part in path.replace("%2e", ".").replace("%2E", ".").split("/")):
+    if any(part in {"..", "."} for part in re.split(r"[/\\]", unquote(path))):
         return False
     return path == other.path or path.startswith(other.path.rstrip("/") + "/")
 

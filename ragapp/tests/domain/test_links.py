@@ -41,6 +41,8 @@ def test_url_is_written_in_one_way_or_refused(url, expected):
         ("http://a.example/docs/x", False),
         ("https://a.example:8443/docs/x", False),
         ("https://a.example.evil.example/docs/x", False),
+        ("https://a.example/docs/..%2fadmin", False),
+        ("https://a.example/docs/%2E%2e%5Cadmin", False),
     ],
 )
 def test_below_means_same_site_and_whole_path_segments(url, is_inside):
