@@ -22,6 +22,8 @@ def record(
 
     Args:
         event: ``<noun>.<past participle>``.
+        subject: is named by its ``audit_name`` where it has one, since every member of the tenant
+            reads the log, also who may not see the subject.
         detail: facts for machines; never secrets.
     """
     entry = AuditEntry(
@@ -32,13 +34,17 @@ def record(
         event=event,
         object_type=subject._meta.model_name or "" if subject is not None else "",
         object_id=str(subject.pk) if subject is not None else "",
-        object_name=str(subject)[:200] if subject is not None else "",
+        object_name=_name(subject)[:200] if subject is not None else "",
         reason=reason,
         detail=dict(detail or {}),
         trace_id=actor.trace_id,
     )
     entry.save(force_insert=True)
     return entry
+
+
+def _name(subject: models.Model) -> str:
+    return str(getattr(subject, "audit_name", subject))
 
 
 def _tenant_id(subject: models.Model | None) -> int | None:

@@ -228,3 +228,8 @@ class Document(TenantScoped):
 
     def __str__(self) -> str:
         return self.title or self.url
+
+    @property
+    def audit_name(self) -> str:
+        """Of a limited one not even the title is for everybody who reads the log."""
+        return f"document {self.pk}" if self.readers else str(self)

@@ -93,6 +93,11 @@ class JudgedQuestion(TenantScoped):
         return self.text[:80]
 
     @property
+    def audit_name(self) -> str:
+        """Not its text: question sets are for those who may train, the log is everybody's."""
+        return f"question {self.text_hash[:12]}"
+
+    @property
     def judged(self) -> Judged:
         """The question as the pure layer knows it."""
         return Judged(

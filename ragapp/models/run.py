@@ -107,6 +107,11 @@ class Run(TenantScoped):
     def __str__(self) -> str:
         return self.question[:80]
 
+    @property
+    def audit_name(self) -> str:
+        """Not its question: a limited run is not for everybody who reads the log."""
+        return self.trace_id
+
     def get_absolute_url(self) -> str:
         """The run's trace."""
         return reverse("ragapp:run-detail", args=[self.tenant.slug, self.trace_id])

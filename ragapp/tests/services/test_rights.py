@@ -237,6 +237,23 @@ def test_answers_on_a_document_that_is_limited_later_are_limited_with_it(acme, a
     assert seen == {*of_it, *of_others}
 
 
+def test_audit_log_names_nothing_that_is_limited(acme, alice, bob):
+    corpus = CorpusFactory(tenant=acme)
+    document = indexed(corpus, ["alpha secret"])
+    limit(document, title="Whom we let go")
+    run = RunFactory(tenant=acme, question="Whom do we let go?", is_limited=True)
+    with alice.acting() as actor:
+        document.refresh_from_db()
+        rights.set_rights(document, readers=["user:dora"], labels={}, actor=actor)
+        runs.request_stop(run, actor=actor)
+
+    shown = bob.client.get("/api/v1/tenants/acme/audit").content.decode()
+
+    assert run.trace_id in shown
+    assert f"document {document.pk}" in shown
+    assert "let go" not in shown
+
+
 def test_citation_of_a_document_that_was_limited_later_shows_no_text(acme):
     corpus = CorpusFactory(tenant=acme)
     document = indexed(corpus, ["alpha secret"])
