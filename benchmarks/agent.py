@@ -15,10 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import django
+from django.conf import settings
+from django.core.management import call_command
 
+from benchmarks import first_token
 from benchmarks.datasets import QuestionSet, load_questions
 from benchmarks.runner import Context, Figure
 from deploy.local.private_services import PrivateServices
+from ragapp.domain import prompt
+from ragapp.domain.engine import Message, continued
+from ragapp.domain.grade import Calibrations, Question
+from ragapp.domain.labels import helps, is_right, labelled
+from ragapp.engines.local import LocalEngine
+from ragapp.engines.openai import OpenAIEngine
+from ragapp.services import fit
+from tenants.errors import InvalidError
 from tests.wire import reader, server
 
 FOLDS = 4
@@ -43,9 +54,9 @@ def run(context: Context) -> list[Figure]:
     """Grade tokens, risk against coverage, first token, stop, citations and refusals."""
     key = load_questions(context.need_data())
     with _database(), server.serving(reader.build("127.0.0.1:0", key, seed=SEED)) as wire:
+        # Only now: it imports models, which Django must have been told of.
         part = importlib.import_module("benchmarks.wire.scene")
-        engines = importlib.import_module("ragapp.engines.openai")
-        engine = engines.OpenAIEngine(f"{wire.url}/v1/", reader.MODEL, context_tokens=16_000)
+        engine = OpenAIEngine(f"{wire.url}/v1/", reader.MODEL, context_tokens=16_000)
         scene = part.make(engine)
         context.say(f"indexing {len(key.passages)} passages three times")
         cases = part.cases_of(scene, key)
@@ -54,7 +65,6 @@ def run(context: Context) -> list[Figure]:
         scene.serve(f"{wire.url}/v1/", "reader")
         figures += _told(context, _first_tokens(context, part, scene, cases, key))
         figures += _told(context, _with_small_model(context, scene, cases))
-        first_token = importlib.import_module("benchmarks.first_token")
         figures += first_token.figures(context)
     return figures
 
@@ -69,9 +79,6 @@ def _told(context: Context, figures: list[Figure]) -> list[Figure]:
 
 def _with_reader(context: Context, scene: Any, cases: Sequence[Any]) -> list[Figure]:
     """Risk, refusals and citations with the stand-in reader; calibrated on other articles."""
-    from ragapp.domain.grade import Calibrations  # noqa: PLC0415 - app ready
-    from ragapp.domain.labels import is_right, labelled  # noqa: PLC0415 - app ready
-    from ragapp.services import fit  # noqa: PLC0415 - app ready
 
     context.say(f"asking {len(cases)} questions of the reader, uncalibrated")
     first = [scene.answer(case, Calibrations()) for case in cases]
@@ -118,8 +125,6 @@ def _with_reader(context: Context, scene: Any, cases: Sequence[Any]) -> list[Fig
 
 def _one_shot(scene: Any, case: Any) -> Scored:
     """Retrieve, put all in one prompt, answer; sure as its tokens are likely."""
-    from ragapp.domain import prompt  # noqa: PLC0415 - app ready
-    from ragapp.domain.labels import is_right  # noqa: PLC0415 - app ready
 
     built = prompt.messages(case.question.text, scene.found(case), delimiter="<<5a1ec0de>>")
     session = scene.engine.open(built)
@@ -130,7 +135,6 @@ def _one_shot(scene: Any, case: Any) -> Scored:
 
 def _precision(cases: Sequence[Any], answers: Sequence[Any]) -> float:
     """Share of the citations given that name the passage which answers the question."""
-    from ragapp.domain.labels import helps  # noqa: PLC0415 - app ready
 
     cited = [
         helps(case.judged, one.passages[number - 1])
@@ -146,8 +150,6 @@ def _grade_tokens(
     name: str, scene: Any, cases: Sequence[Any], *, passages: int = 8
 ) -> list[Figure]:
     """Tokens forwarded for grades, against the same grades with one prompt each."""
-    from ragapp.domain import prompt  # noqa: PLC0415 - app ready
-    from ragapp.domain.engine import Message, continued  # noqa: PLC0415 - app ready
 
     graded = separate = 0
     for case in cases[:GRADE_SAMPLE]:
@@ -209,8 +211,7 @@ def _first_tokens(
     )
     slow = reader.build("127.0.0.1:0", key, seed=SEED, token_seconds=SLOW_TOKEN_SECONDS)
     with server.serving(slow) as wire:
-        engines = importlib.import_module("ragapp.engines.openai")
-        engine = engines.OpenAIEngine(f"{wire.url}/v1/", reader.MODEL, context_tokens=16_000)
+        engine = OpenAIEngine(f"{wire.url}/v1/", reader.MODEL, context_tokens=16_000)
         stopping = part.Scene(scene.tenant, engine)
         stopping.serve(f"{wire.url}/v1/", "slow-reader")
         answerable = [case for case in cases if case.is_answerable]
@@ -230,11 +231,6 @@ def _first_tokens(
 
 def _with_small_model(context: Context, scene: Any, cases: Sequence[Any]) -> list[Figure]:
     """SmolLM2 on the same passages: tokens with the goal, risk without one."""
-    from django.conf import settings  # noqa: PLC0415 - app ready
-
-    from ragapp.domain.grade import Calibrations  # noqa: PLC0415 - app ready
-    from ragapp.domain.labels import labelled  # noqa: PLC0415 - app ready
-    from ragapp.engines.local import LocalEngine  # noqa: PLC0415 - app ready
 
     engine = LocalEngine.from_source(settings.GENERATOR)
     small = type(scene)(scene.tenant, engine)
@@ -266,9 +262,6 @@ def _with_small_model(context: Context, scene: Any, cases: Sequence[Any]) -> lis
 
 def _held_out(judged: Sequence[Any], groups: Sequence[str]) -> list[Scored]:
     """Each answer by a calibration of other articles; empty where they are too few to fit one."""
-    from ragapp.domain.grade import Question  # noqa: PLC0415 - app ready
-    from ragapp.services import fit  # noqa: PLC0415 - app ready
-    from tenants.errors import InvalidError  # noqa: PLC0415 - app ready
 
     folds, scored = _folds(groups), []
     for fold in range(FOLDS):
@@ -308,8 +301,7 @@ def _database() -> Iterator[None]:
     services.start()
     try:
         django.setup()
-        management = importlib.import_module("django.core.management")
-        management.call_command("migrate", database="owner", interactive=False, verbosity=0)
+        call_command("migrate", database="owner", interactive=False, verbosity=0)
         yield
     finally:
         services.stop()

@@ -40,6 +40,8 @@ from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.tenant import Tenant
 from tenants.services.tenants import create_tenant
 
+# Threads of the engine worker, as deploy/local starts it.
+WORKERS = 16
 PASSAGES = 8
 DELIMITER = "<<5a1ec0de>>"
 _ACTOR = Actor(name="system:benchmark", is_platform_admin=True)
@@ -119,7 +121,7 @@ class Scene:
         self, cases: Sequence[Case], *, users: int, pause_seconds: float, rounds: int
     ) -> list[float]:
         """From the question to its first token at the reader, by users who also read and think."""
-        with ThreadPoolExecutor(8, "engine") as workers:
+        with ThreadPoolExecutor(WORKERS, "engine") as workers:
             return asyncio.run(self._users(cases, workers, users, pause_seconds, rounds))
 
     async def _users(
