@@ -2,17 +2,14 @@
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ragapp.domain.engine import Message
-from ragapp.engines.local.chat import Chat
+from ragapp.engines.local.chat_engine import ChatEngine
 from ragapp.engines.local.jobs import Crash, GenerateJob, GradeJob, Job, ReadJob
 from ragapp.engines.local.load import Loaded, load
 from ragapp.engines.local.scheduler import (
     CANCEL_CHECK_SECONDS,
-    Admission,
     Place,
     Scheduler,
     engine_gone,
@@ -23,26 +20,18 @@ from ragapp.engines.local.session import (
     ChatSession,
     Outcome,
     as_ours,
-    fitting_prefix,
     session_closed,
 )
 from ragapp.engines.local.writing import Stop, TokenChoices
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 # A waiting caller looks this often whether the model's thread still lives.
 ALIVE_CHECK_SECONDS = 1.0
 
 
-class LocalEngine:
+class LocalEngine(ChatEngine["LocalSession"]):
     """One model, one thread that owns it, many sessions whose answers it writes together.
 
-    Args:
-        loaded: The model; ``LocalEngine.from_source`` loads one.
-        max_sessions: Sessions that hold a cache at once; bounds memory.
-        max_waiting: Sessions that may wait for a place; the next gets a TransientError.
-        wait_seconds: Longest wait for a place.
+    ``LocalEngine.from_source`` loads its model too.
     """
 
     def __init__(
@@ -53,13 +42,11 @@ class LocalEngine:
         max_waiting: int = 64,
         wait_seconds: float = 60.0,
     ) -> None:
-        self.chat = Chat(loaded.tokenizer)
-        self._loaded = loaded
-        self._wait_seconds = wait_seconds
-        self._admission = Admission(max_active=max_sessions, max_waiting=max_waiting)
+        super().__init__(
+            loaded, max_sessions=max_sessions, max_waiting=max_waiting, wait_seconds=wait_seconds
+        )
         self._memory = memory(loaded.model)
         self._scheduler = Scheduler(f"engine {loaded.name}", self._memory)
-        self.end_tokens = loaded.end_tokens
 
     @classmethod
     def from_source(
@@ -81,65 +68,27 @@ class LocalEngine:
         )
 
     @property
-    def name(self) -> str:
-        """The folder's or hub's name of the model."""
-        return self._loaded.name
-
-    @property
     def is_alive(self) -> bool:
         """Whether the model's thread still runs."""
         return self._scheduler.is_alive
-
-    @property
-    def context_tokens(self) -> int:
-        """Positions that the model was trained for."""
-        return self._loaded.context_tokens
-
-    @property
-    def model(self) -> "PreTrainedModel":
-        """The model itself, for measurements."""
-        return self._loaded.model
 
     @property
     def held_bytes(self) -> int:
         """Memory that the sessions' caches have set aside."""
         return self._memory.held_bytes
 
-    def count(self, text: str) -> int:
-        """Tokens of ``text``, exactly."""
-        return self.chat.count(text)
-
-    def open(
-        self,
-        messages: Sequence[Message],
-        *,
-        lane: str = "",
-        cancel: threading.Event | None = None,
-    ) -> "LocalSession":
-        """Read the prompt into a cache of its own; see the port for what it raises."""
-        prefix = fitting_prefix(self.chat, messages, self._loaded)
-        begin = time.perf_counter()
-        place = self._admission.enter(lane, self._wait_seconds, cancel)
-        waited = time.perf_counter() - begin
-        session = LocalSession(self, messages, place, queue_seconds=waited)
-        try:
-            session.read(prefix, cancel)
-        except BaseException:
-            session.close()
-            raise
-        return session
-
     def close(self) -> None:
         """Stop the thread; whoever waits gets a TransientError."""
         self._scheduler.close()
 
+    def _session(
+        self, messages: Sequence[Message], place: Place, queue_seconds: float
+    ) -> "LocalSession":
+        return LocalSession(self, messages, place, queue_seconds=queue_seconds)
+
     def sequence(self) -> CachedSequence:
         """An empty cache for this model."""
         return self._memory.sequence()
-
-    def leave(self, place: Place) -> None:
-        """A session ended."""
-        self._admission.leave(place)
 
     def carry_out(
         self,

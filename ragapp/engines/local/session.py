@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from ragapp.domain.engine import Finish, Generation, Message, Usage, continued
 from ragapp.engines.local.chat import Chat
-from ragapp.engines.local.load import Loaded
 from ragapp.engines.local.writing import Stop, TokenChoices
-from tenants.errors import InvalidError, PermanentError, SluiceError
+from tenants.errors import PermanentError, SluiceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +140,6 @@ class ChatSession(ABC):
         if self._answered is None:
             return continued(self._messages, question)
         return (*self._answered, Message("user", question))
-
-
-def fitting_prefix(chat: Chat, messages: Sequence[Message], loaded: Loaded) -> list[int]:
-    """Tokens of a prompt that stays open.
-
-    Raises:
-        InvalidError: They do not fit the model's context.
-    """
-    prefix = chat.prefix(messages)
-    if len(prefix) < loaded.context_tokens:
-        return prefix
-    raise InvalidError(
-        f"The prompt has {len(prefix)} tokens, but {loaded.name} reads "
-        f"{loaded.context_tokens}. Hand over fewer or shorter passages.",
-        code="prompt-too-long",
-    )
 
 
 def session_closed() -> PermanentError:
