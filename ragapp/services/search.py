@@ -97,6 +97,27 @@ def search(
     return found if reranker is None else _reordered(reranker, query, found)[:k]
 
 
+def by_weight(
+    tenant_id: int,
+    corpus_ids: Sequence[int],
+    query: str,
+    weights: Sequence[float],
+    *,
+    k: int,
+    reader: Reader = ANYBODY,
+) -> list[list[Passage]]:
+    """The ``k`` best at each of the dense ``weights``, in their order, from one look at the index.
+
+    As ``search`` otherwise, without the cross-encoder.
+    """
+    vector = index.as_text(serving.embedder().embed_queries([query])[0])
+    field = Field(tenant_id, corpus_ids, reader)
+    with tenant_scope(tenant_id):
+        found = _candidates(field, _collection(corpus_ids), query, vector, depth=max(DEPTH, k))
+        orders = [without_twins(fuse(found, weight=weight), found)[:k] for weight in weights]
+        return _passages(orders, field)
+
+
 def results(field: Field, query: str, *, k: int) -> Results:
     """The ``k`` best passages with the query's words marked, inside the caller's tenant scope.
 
@@ -172,14 +193,21 @@ def _ranked(field: Field, query: str, vector: str, k: int, weight: float | None)
     found = _candidates(field, collection, query, vector, depth=max(DEPTH, k))
     share = collection.weight_by_corpus if weight is None else weight
     order = without_twins(fuse(found, weight=share), found)[:k]
-    return _passages(order, field) if order else []
+    return _passages([order], field)[0]
 
 
 def _reordered(reranker: Reranker, query: str, found: Sequence[Passage]) -> list[Passage]:
-    """The passages by the cross-encoder's score, which becomes theirs; ties stay as they were."""
-    texts = [f"{hit.place}\n{hit.text}" if hit.place else hit.text for hit in found]
-    scored = zip(found, reranker.score(query, texts).tolist(), strict=True)
-    return sorted((replace(hit, score=score) for hit, score in scored), key=lambda hit: -hit.score)
+    """The first by the cross-encoder's score, which becomes theirs; ties, and the rest, as before.
+
+    The two kinds of score do not compare, so what was not read again stays behind.
+    """
+    best, rest = found[:RERANKED], found[RERANKED:]
+    texts = [f"{hit.place}\n{hit.text}" if hit.place else hit.text for hit in best]
+    scored = zip(best, reranker.score(query, texts).tolist(), strict=True)
+    ordered = sorted(
+        (replace(hit, score=score) for hit, score in scored), key=lambda hit: -hit.score
+    )
+    return [*ordered, *rest]
 
 
 def _collection(corpus_ids: Sequence[int]) -> _Collection:
@@ -211,10 +239,16 @@ def _candidates(
     return [Candidate(*row) for row in statements.rows(statement)]
 
 
-def _passages(order: Sequence[Fused], field: Field) -> list[Passage]:
-    found = statements.rows(statements.read(field, [hit.key for hit in order]))
-    row_by_id = {row[0]: row for row in found}
-    return [_passage(hit, row_by_id[hit.key]) for hit in order if hit.key in row_by_id]
+def _passages(orders: Sequence[Sequence[Fused]], field: Field) -> list[list[Passage]]:
+    """The passages of each order; their texts are read once for all."""
+    keys = sorted({hit.key for order in orders for hit in order})
+    row_by_id = (
+        {row[0]: row for row in statements.rows(statements.read(field, keys))} if keys else {}
+    )
+    return [
+        [_passage(hit, row_by_id[hit.key]) for hit in order if hit.key in row_by_id]
+        for order in orders
+    ]
 
 
 def _marked(

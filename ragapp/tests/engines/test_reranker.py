@@ -81,3 +81,20 @@ def test_search_is_ordered_by_the_cross_encoder_where_one_is_set_up(
     assert [hit.text for hit in ordered] == wanted
     assert [hit.text for hit in found(rerank=True, k=2)] == wanted[:2]
     assert found(rerank=False) == fused
+
+
+@pytest.mark.model
+@pytest.mark.django_db
+def test_what_is_beyond_the_cross_encoders_reach_stays_behind_in_its_order(
+    acme, embedder, folder, settings
+):
+    corpus = CorpusFactory(tenant=acme)
+    texts = [f"snat pool number {number}" for number in range(search.RERANKED + 5)]
+    indexed(corpus, texts, embedder.embed_documents(texts))
+    fused = search.search(acme.pk, [corpus.pk], "snat pool", k=len(texts))
+    settings.RERANKER = folder
+
+    ordered = search.search(acme.pk, [corpus.pk], "snat pool", k=len(texts), rerank=True)
+
+    assert ordered[search.RERANKED :] == fused[search.RERANKED :]
+    assert {hit.key for hit in ordered} == {hit.key for hit in fused}

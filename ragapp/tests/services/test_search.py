@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ragapp.models import Chunk, Posting
 from ragapp.services import corpora, index
+from ragapp.services.search import by_weight, ranked
 from ragapp.services.search import look_up as look_up_terms
-from ragapp.services.search import ranked
 from ragapp.tests.factories import CorpusFactory, indexed, unit
 from tenants.models import tenant_scope
 
@@ -200,3 +200,23 @@ def test_look_up_counts_the_chunks_of_each_term(acme):
 @pytest.mark.django_db
 def test_search_without_a_partition_finds_nothing(acme):
     assert search(CorpusFactory(tenant=acme), "alpha") == []
+
+
+@pytest.mark.model
+@pytest.mark.django_db
+def test_a_sweep_of_weights_finds_what_a_search_with_each_would(acme, embedder):
+    corpus = CorpusFactory(tenant=acme)
+    texts = [f"{one} {other}" for one in WORDS for other in WORDS if one != other]
+    indexed(corpus, texts, embedder.embed_documents(texts))
+    weights = [0.0, 0.4, 1.0]
+
+    swept = by_weight(acme.pk, [corpus.pk], "alpha omega", weights, k=7)
+
+    vector = index.as_text(embedder.embed_queries(["alpha omega"])[0])
+    with tenant_scope(acme.pk):
+        alone = [
+            ranked(acme.pk, [corpus.pk], "alpha omega", vector, k=7, weight=weight)
+            for weight in weights
+        ]
+    assert swept == alone
+    assert swept[0] != swept[2]
