@@ -32,6 +32,7 @@ from ragapp.domain.reader import EVERYTHING
 from ragapp.models import Channel, Corpus, DocumentState, ModelKind, Run, make_partition
 from ragapp.models import Document as Row
 from ragapp.services import corpora, index, language_models, runs, serving, stream
+from ragapp.services.answer import answer
 from ragapp.services.calibration import Unheard
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
@@ -234,7 +235,7 @@ def cases_of(scene: Scene, key: QuestionSet) -> list[Case]:
 
 def _work(run_id: int) -> None:
     try:
-        runs.answer(run_id)
+        answer(run_id)
     finally:
         connection.close()
 

@@ -3,65 +3,42 @@
 People's questions come first: one evaluation at a time in a process, one question at a time, in a
 lane of its own, and it waits while somebody's run is queued or running. Each question is one
 commit, so an evaluation that was killed goes on with the next one.
-
-It searches with the eyes of those who may train, who alone see its pages.
 """
 
-import secrets
 import threading
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from statistics import quantiles
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
-from proxyconfig.facade import egress_endpoint
-from ragapp.domain import scores, trace
-from ragapp.domain.agent import Settings
+from ragapp.domain import scores
 from ragapp.domain.answering import stored
-from ragapp.domain.drive import World
-from ragapp.domain.drive import run as drive
-from ragapp.domain.ends import Answer
-from ragapp.domain.engine import Engine, Message, Session
-from ragapp.domain.judged import Judged, grade_of
-from ragapp.domain.labels import judged_run, labelled
-from ragapp.domain.passage import Passage
-from ragapp.domain.reader import EVERYTHING
-from ragapp.domain.tuning import WEIGHTS, tune
-from ragapp.models import Chunk, Evaluation, EvaluationAnswer, Purpose, Run
+from ragapp.domain.labels import judged_run
+from ragapp.domain.tuning import tune
+from ragapp.models import Evaluation, EvaluationAnswer, Purpose, Run
 from ragapp.services import (
     calibration,
     fit,
-    index,
     ledger,
     limits,
-    runs,
-    search,
     serving,
-    web_search,
 )
-from ragapp.services.tools import RunTools
-from ragapp.services.web import WayOut
+from ragapp.services.measure import Measured, Measurer
 from tenants.domain.actor import Actor
 from tenants.domain.states import OperationState
-from tenants.errors import SluiceError, TransientError
+from tenants.errors import SluiceError
 from tenants.models.operation import Operation
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.services import operations
 
-DEPTH = 100
-# Hits kept for the page that shows what went wrong.
-SHOWN_HITS = 20
-SWEPT_HITS = 50
 REPORT_SECONDS = 2.0
 # Longest wait of one question for people's: under a constant load an evaluation still goes on.
 PATIENCE_SECONDS = 30.0
-TRIES = 3
 
 Json = dict[str, Any]  # Any: as nested as JSON is.
 # One evaluation at a time in this process: what finds it taken stays queued, and the sweep of
@@ -100,92 +77,6 @@ def _guarded(operation: Operation) -> None:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A passage that was found, with the hash that judgements name it by."""
-
-    passage: Passage
-    content_hash: str
-
-    @property
-    def url(self) -> str:
-        """Of its document."""
-        return self.passage.url
-
-
-@dataclass(slots=True)
-class _Measured:
-    """What one question came to, as columns of its row."""
-
-    hits: list[Json] = field(default_factory=list)
-    metrics: dict[str, float] = field(default_factory=dict)
-    usage: Json = field(default_factory=dict)
-    end: str = ""
-    answer: str = ""
-    sentences: list[Json] = field(default_factory=list)
-    citations: list[Json] = field(default_factory=list)
-    entries: list[Json] = field(default_factory=list)
-    error: str = ""
-    trace_id: str = ""
-
-
-class _Entries:
-    """The ``Listener`` of a run that nobody follows: it keeps the trace."""
-
-    def __init__(self) -> None:
-        self.stored: list[Json] = []
-
-    def record(self, entry: trace.Entry) -> None:
-        """Something happened."""
-        self.stored.append(trace.to_json(entry))
-
-    def text(self, piece: str) -> None:
-        """The answer grew; it is read when it is whole."""
-
-    def restart(self) -> None:
-        """The answer begins anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """An engine whose sessions wait in another lane than the tenant's people."""
-
-    engine: Engine
-    lane: str
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self.engine.name
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it can still serve."""
-        return self.engine.is_alive
-
-    @property
-    def context_tokens(self) -> int:
-        """The model's."""
-        return self.engine.context_tokens
-
-    def count(self, text: str) -> int:
-        """Tokens of ``text``."""
-        return self.engine.count(text)
-
-    def open(
-        self,
-        messages: Sequence[Message],
-        *,
-        lane: str = "",
-        cancel: threading.Event | None = None,
-    ) -> Session:
-        """A session in the lane of evaluations, whichever was asked for."""
-        return self.engine.open(messages, lane=self.lane, cancel=cancel)
-
-    def close(self) -> None:
-        """Nothing: the engine is everybody's."""
-
-
 class _Evaluation:
     """One attempt at one operation."""
 
@@ -215,7 +106,7 @@ class _Evaluation:
         try:
             for row in self._left():
                 self._give_way()
-                self._keep(row, self._awaited(pool.submit(self._measured, row)))
+                self._keep(row, self._awaited(pool.submit(self._measurer.measured, row.judged)))
         finally:
             # Its own connection goes with the thread, or a test's database could not be dropped.
             pool.submit(_close_connection)
@@ -224,15 +115,13 @@ class _Evaluation:
 
     def _read_model(self) -> None:
         """Which models measure; both stand in the evaluation's row."""
-        self._embedder = serving.embedder()
         self._engine = (
             serving.engine(self._answering.model) if self._evaluation.asks_model else None
         )
+        self._measurer = Measurer(self._evaluation, self._tenant, self._engine, self._cancel)
         with tenant_scope(self._tenant_id):
-            self._endpoint = egress_endpoint(self._tenant)
-            self._service = web_search.service_of(self._tenant)
             Evaluation.objects.filter(pk=self._evaluation.pk).update(
-                model=self._engine.name if self._engine else "", embedder=self._embedder.name
+                model=self._engine.name if self._engine else "", embedder=serving.embedder().name
             )
 
     def _left(self) -> list[EvaluationAnswer]:
@@ -253,7 +142,7 @@ class _Evaluation:
             self._report("give way to people's questions")
             time.sleep(REPORT_SECONDS / 4)
 
-    def _awaited(self, measuring: "Future[_Measured]") -> _Measured:
+    def _awaited(self, measuring: "Future[Measured]") -> Measured:
         """What the question came to; reports while it waits, so that silence means death."""
         try:
             while True:
@@ -265,117 +154,7 @@ class _Evaluation:
             self._cancel.set()
             raise
 
-    def _measured(self, row: EvaluationAnswer) -> _Measured:
-        """One question, in a thread of its own; what is wrong with it alone is its row's error."""
-        measured = _Measured(trace_id=uuid.uuid4().hex)
-        for attempt in range(1, TRIES + 1):
-            try:
-                self._measure(row, measured)
-            except TransientError:
-                if attempt == TRIES or self._cancel.wait(attempt * 1.0):
-                    raise
-            else:
-                break
-        return measured
-
-    def _measure(self, row: EvaluationAnswer, measured: _Measured) -> None:
-        judged = row.judged
-        vector = index.as_text(self._embedder.embed_queries([judged.text])[0])
-        if self._evaluation.purpose == Purpose.WEIGHT:
-            measured.usage["by_weight"] = [
-                scores.retrieval(judged, self._search(judged, vector, SWEPT_HITS, weight)).get(
-                    "ndcg_at_10", 0.0
-                )
-                for weight in WEIGHTS
-            ]
-        found = self._search(judged, vector, DEPTH, self._answering.dense_weight)
-        measured.hits = _hits(judged, found)
-        measured.metrics = scores.retrieval(judged, found)
-        if self._engine is not None:
-            self._answer(judged, measured, self._engine)
-
-    def _search(self, judged: Judged, vector: str, k: int, weight: float) -> list[_Found]:
-        corpora = [self._evaluation.corpus_id]
-        with tenant_scope(self._tenant_id):
-            return _hashed(
-                search.ranked(
-                    self._tenant_id,
-                    corpora,
-                    judged.text,
-                    vector,
-                    k=k,
-                    weight=weight,
-                    reader=EVERYTHING,
-                )
-            )
-
-    def _answer(self, judged: Judged, measured: _Measured, engine: Engine) -> None:
-        """What the agent makes of the question, with the evaluation's own settings."""
-        slug = self._tenant.slug
-        listener = _Entries()
-        world = World(
-            tools=RunTools(
-                self._tenant_id,
-                (self._evaluation.corpus_id,),
-                WayOut(slug, measured.trace_id, self._endpoint, self._service),
-                weight=self._answering.dense_weight,
-                reader=EVERYTHING,
-                rerank=self._answering.rerank,
-            ),
-            engine=_Lane(engine, f"evaluation:{slug}"),
-            listener=listener,
-            clock=time.monotonic,
-            cancel=self._cancel,
-        )
-        begun = time.monotonic()
-        settings = self._settings(engine)
-        delimiter = f"<<{secrets.token_hex(4)}>>"
-        try:
-            reached = drive(judged.text, settings=settings, world=world, delimiter=delimiter)
-        except TransientError:
-            raise
-        except SluiceError as error:
-            # A question that does not fit the model says nothing of the others.
-            measured.error, measured.entries = error.message, listener.stored
-            return
-        self._take(judged, measured, reached, listener.stored, time.monotonic() - begun)
-
-    def _settings(self, engine: Engine) -> Settings:
-        """As people's questions would be answered; what calibrates is itself uncalibrated."""
-        slug, answering = self._tenant.slug, self._answering
-        if self._evaluation.purpose == Purpose.CALIBRATION or self._service is None:
-            answering = replace(answering, web=False)
-        if self._evaluation.purpose == Purpose.CALIBRATION:
-            return runs.settings_for(slug, answering)
-        with tenant_scope(self._tenant_id):
-            known = calibration.in_use([self._evaluation.corpus_id], engine.name)
-        return runs.settings_for(slug, answering, known)
-
-    def _take(
-        self,
-        judged: Judged,
-        measured: _Measured,
-        reached: Answer,
-        entries: list[Json],
-        seconds: float,
-    ) -> None:
-        with tenant_scope(self._tenant_id):
-            read = _hashed(reached.passages)
-        sentences = [asdict(s) for s in reached.cited.sentences] if reached.cited else []
-        measured.end, measured.answer = reached.end.value, reached.text
-        measured.sentences, measured.entries = sentences, entries
-        measured.citations = runs.citations(reached)
-        measured.usage = runs.usage(entries, seconds=seconds) | {
-            "outgoing": sum(entry["kind"] == trace.Outbound.kind for entry in entries)
-        }
-        answered = scores.Answered(reached.end.value, reached.text, sentences, read)
-        measured.metrics |= scores.answer(judged, answered)
-        if self._evaluation.purpose == Purpose.CALIBRATION:
-            measured.usage["labels"] = asdict(labelled(judged, reached))
-        measured.metrics["seconds"] = round(seconds, 3)
-        measured.metrics["tokens"] = measured.usage["tokens_in"] + measured.usage["tokens_out"]
-
-    def _keep(self, row: EvaluationAnswer, measured: _Measured) -> None:
+    def _keep(self, row: EvaluationAnswer, measured: Measured) -> None:
         """Store the question's figures, unless another worker has done so."""
         with tenant_scope(self._tenant_id):
             mine = EvaluationAnswer.objects.filter(pk=row.pk, answered_at__isnull=True)
@@ -464,28 +243,6 @@ def _people_wait() -> bool:
     open_states = [OperationState.QUEUED.value, OperationState.RUNNING.value]
     with platform_scope("evaluation gives way"):
         return Run.objects.filter(state__in=open_states).exists()
-
-
-def _hashed(passages: Sequence[Passage]) -> list[_Found]:
-    """The passages with the hashes of their chunks; one query, inside the caller's scope."""
-    ids = [passage.chunk_id for passage in passages if passage.chunk_id]
-    hash_by_id = dict(Chunk.objects.filter(id__in=ids).values_list("id", "content_hash"))
-    return [_Found(each, hash_by_id.get(each.chunk_id or 0, "")) for each in passages]
-
-
-def _hits(judged: Judged, found: Sequence[_Found]) -> list[Json]:
-    """What the page shows of a ranking: its first places, and each relevant one further down."""
-    return [
-        {
-            "rank": rank,
-            "grade": grade_of(judged, hit.url, hit.content_hash),
-            "content_hash": hit.content_hash,
-            "document_id": hit.passage.document_id,
-            **asdict(trace.Hit.of(hit.passage)),
-        }
-        for rank, hit in enumerate(found, start=1)
-        if rank <= SHOWN_HITS or grade_of(judged, hit.url, hit.content_hash)
-    ]
 
 
 def _cost(usages: Sequence[Mapping[str, Any]]) -> Json:

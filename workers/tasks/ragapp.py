@@ -12,6 +12,7 @@ from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
 from ragapp.services import (
+    answer,
     embedding,
     evaluate,
     retention,
@@ -37,7 +38,7 @@ def train_corpus(operation_id: int) -> None:
 @shared_task(name="ragapp.answer_run")
 def answer_run(run_id: int) -> None:
     """Answer one question: the one whose turn it is, which need not be the one that woke this."""
-    runs.answer_next()
+    answer.answer_next()
 
 
 @shared_task(name="ragapp.embed_question", ignore_result=True)

@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ragapp.domain import question_file
 from ragapp.domain.judged import Judged
 from ragapp.models import Corpus, JudgedQuestion
-from ragapp.services import calibration, fit, questions, runs, serving
+from ragapp.services import calibration, fit, questions, serving
+from ragapp.services.answer import settings_for
 from ragapp.services.corpora import visible_corpus
 from tenants.domain.actor import system
 from tenants.errors import SluiceError
@@ -47,7 +48,7 @@ class Command(BaseCommand):
                 corpus,
                 judged,
                 asking=calibration.Asking(
-                    engine, runs.settings_for(corpus.tenant.slug, corpus.answering)
+                    engine, settings_for(corpus.tenant.slug, corpus.answering)
                 ),
                 actor=system("manage.py calibrate"),
                 source=source,

@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from ragapp.api import openai as openai_api
 from ragapp.models import Chunk, Run, UsageEntry
-from ragapp.services import embedding, runs
+from ragapp.services import embedding
+from ragapp.services.answer import answer
 from ragapp.tests.api.test_runs import Doors, door, keys
 from ragapp.tests.factories import CorpusFactory, indexed
 from tenants.domain.states import OperationState
@@ -30,7 +31,7 @@ __all__ = ["door", "keys"]
 MESSAGES = [{"role": "user", "content": "What is a SNAT pool for?"}]
 TEXT = "A SNAT pool holds the addresses that a tenant goes out with."
 ANSWER = "It holds addresses [1]. Nobody else has them [1]."
-WORK = {"ragapp.answer_run": runs.answer, "ragapp.embed_texts": embedding.embed}
+WORK = {"ragapp.answer_run": answer, "ragapp.embed_texts": embedding.embed}
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("services")]
 

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from ragapp.models import Corpus, Run
-from ragapp.services.runs import answer
+from ragapp.services.answer import answer
 from ragapp.services.training import train
 from ragapp.tests.factories import CorpusFactory, SourceFactory
 from ragapp.tests.outside import html, site

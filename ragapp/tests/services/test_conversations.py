@@ -6,7 +6,8 @@ from ragapp.domain.followup import Exchange
 from ragapp.domain.reader import ANYBODY
 from ragapp.models import Channel, Conversation, Run
 from ragapp.services import conversations
-from ragapp.services.runs import answer, ask
+from ragapp.services.answer import answer
+from ragapp.services.runs import ask
 from ragapp.tests.factories import ConversationFactory, CorpusFactory, RunFactory
 from tenants.domain.states import AnswerEnd
 from tenants.errors import NotVisibleError

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from ragapp.models import Channel, Run, UsageDay, UsageEntry
 from ragapp.services import ledger, runs
+from ragapp.services.answer import answer, claim
 from ragapp.tests.factories import CorpusFactory, RunFactory
 from tenants.domain.quota import Resource
 from tenants.domain.states import OperationState
@@ -99,8 +100,8 @@ def test_run_that_ended_is_in_the_ledger_once_and_as_its_row_says(alice, acme, e
     with alice.acting() as actor:
         run = runs.ask(acme, QUESTION, actor=actor, channel=Channel.API)
 
-    runs.answer(run.pk)
-    runs.answer(run.pk)
+    answer(run.pk)
+    answer(run.pk)
 
     (entry,) = entries(acme)
     with tenant_scope(acme.pk):
@@ -135,7 +136,7 @@ def test_attempt_that_dies_at_once_is_not_charged_with_what_the_one_before_used(
     with tenant_scope(acme.pk):
         Run.objects.filter(pk=run.pk).update(entries=[*run.entries, call("prompt", 50, 0)])
 
-    assert runs._claim(run.pk) is not None
+    assert claim(run.pk) is not None
     runs.sweep_stale(timezone.now() + timedelta(minutes=1))
 
     (entry,) = entries(acme)

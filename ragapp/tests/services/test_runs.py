@@ -12,7 +12,8 @@ from django.utils import timezone
 from proxyconfig.facade import egress_endpoint
 from ragapp.models import Channel, Run
 from ragapp.services import runs
-from ragapp.services.runs import Entrance, answer, ask
+from ragapp.services.answer import answer
+from ragapp.services.runs import Entrance, ask
 from ragapp.services.web import WayOut, page, rank, search
 from ragapp.tests.factories import CorpusFactory, RunFactory, indexed
 from ragapp.tests.outside import html, site

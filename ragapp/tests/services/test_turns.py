@@ -4,7 +4,7 @@ import pytest
 
 from ragapp.models import Run
 from ragapp.services import turns
-from ragapp.services.runs import answer_next
+from ragapp.services.answer import answer_next
 from ragapp.tests.factories import RunFactory
 from tenants.domain.states import OperationState
 from tenants.models import platform_scope
