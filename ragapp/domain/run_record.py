@@ -17,12 +17,13 @@ def citations(reached: Answer) -> list[Json]:
     """
     used = {n for s in (reached.cited.sentences if reached.cited else ()) for n in s.passages}
     return [
-        _citation(number, passage, is_cited=number in used)
+        citation(number, passage, is_cited=number in used)
         for number, passage in enumerate(reached.passages, start=1)
     ]
 
 
-def _citation(number: int, passage: Passage, *, is_cited: bool) -> Json:
+def citation(number: int, passage: Passage, *, is_cited: bool) -> Json:
+    """One of them, under the number by which the answer names it."""
     return {
         "number": number,
         "is_cited": is_cited,

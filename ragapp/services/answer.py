@@ -105,7 +105,7 @@ def claim(run_id: int) -> Run | None:
 
 def _answered(run: Run, recorder: Recorder, cancel: threading.Event) -> _End:
     """Drive the agent to its end."""
-    tools = _tools(run)
+    tools = tools_for(run)
     world = World(
         tools=tools,
         engine=serving.engine(run.corpus.answering.model if run.corpus else ""),
@@ -151,7 +151,8 @@ def _settings(run: Run, tools: RunTools, model: str) -> Settings:
         )
 
 
-def _tools(run: Run) -> RunTools:
+def tools_for(run: Run) -> RunTools:
+    """What the run may search and fetch, with the rights of whoever asked."""
     with tenant_scope(run.tenant_id):
         corpora = Corpus.objects.filter(pk=run.corpus_id) if run.corpus_id else Corpus.objects.all()
         corpus_ids = tuple(corpora.order_by("pk").values_list("pk", flat=True))

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from ragapp.domain.filters import Filters
 from ragapp.domain.reader import ANYBODY, EVERYTHING, Reader, from_json, reader_of, to_json
+from ragapp.domain.run_record import citation
 from ragapp.models import Channel, Document
 from ragapp.models.rights import visible_runs
-from ragapp.services import index, rights, runs
+from ragapp.services import answer, index, rights, runs
 from ragapp.services.search import _ranked, look_up, ranked
 from ragapp.services.statements import Field
 from ragapp.tests.factories import CorpusFactory, RunFactory, chunk, indexed, unit
@@ -180,7 +181,7 @@ def test_run_searches_with_the_rights_of_its_asker(acme, alice, bob):
     for somebody, wanted in ((alice, {"alpha secret", "alpha open"}), (bob, {"alpha open"})):
         with somebody.acting() as actor:
             run = runs.ask(acme, "What is alpha?", actor=actor, channel=Channel.API)
-        tools = runs._tools(run)
+        tools = answer.tools_for(run)
         with tenant_scope(acme.pk):
             vector = index.as_text(unit(3))
             hits = ranked(acme.pk, [corpus.pk], "alpha", vector, k=9, reader=tools.reader)
@@ -259,8 +260,8 @@ def test_citation_of_a_document_that_was_limited_later_shows_no_text(acme):
     document = indexed(corpus, ["alpha secret"])
     with tenant_scope(acme.pk):
         (hit,) = ranked(acme.pk, [corpus.pk], "alpha", index.as_text(unit(3)), k=1)
-    citation = runs._citation(1, hit, is_cited=True)
-    run = runs.Run(tenant=acme, citations=[citation], sentences=[])
+    cited = citation(1, hit, is_cited=True)
+    run = runs.Run(tenant=acme, citations=[cited], sentences=[])
     limit(document, "role:mlops")
 
     with tenant_scope(acme.pk):
