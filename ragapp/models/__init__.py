@@ -26,7 +26,7 @@ from ragapp.models.evaluation import (
 )
 from ragapp.models.language_model import Dtype, LanguageModel, ModelKind
 from ragapp.models.run import Channel, Run
-from ragapp.models.usage import UsageDay, UsageEntry, UsageKind
+from ragapp.models.usage import EmbeddingCall, UsageDay, UsageEntry, UsageKind
 from ragapp.models.web_search import SearchProvider, WebSearch
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Document",
     "DocumentState",
     "Dtype",
+    "EmbeddingCall",
     "Evaluation",
     "EvaluationAnswer",
     "Feedback",

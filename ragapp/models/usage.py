@@ -83,3 +83,22 @@ class UsageDay(Used):
 
     def __str__(self) -> str:
         return f"{self.day} {self.model}"
+
+
+class EmbeddingCall(TenantScoped):
+    """A call for vectors that is on its way, and the tokens that it may still use."""
+
+    job_id = models.CharField(max_length=32)
+    token_id = models.BigIntegerField(null=True, help_text="Of the API token; plain.")
+    tokens = models.PositiveIntegerField(help_text="It will use no more.")
+    expires_at = models.DateTimeField(help_text="Then it holds nothing any more, charged or not.")
+
+    class Meta:
+        """Few and short-lived; one row for each call."""
+
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "job_id"], name="embedding_call_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.tokens}"

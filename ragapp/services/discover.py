@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
@@ -28,6 +29,10 @@ USER_AGENT = "Sluice"
 MOST_DOCUMENTS = 100_000
 MOST_SITEMAPS = 1000
 DEEPEST_INDEX = 3
+# Of one page, repeated ones too; more is no navigation.
+MOST_LINKS = 5000
+# A robots.txt of thousands of rules takes milliseconds for each link.
+LINKS_A_REPORT = 100
 # Pages in a row: a site that is away is not asked for each of its pages.
 MOST_UNREAD = 10
 # A site may ask for more between two requests; then its crawl would never end.
@@ -155,11 +160,11 @@ class _Asked:
         self._endpoint = endpoint
         self._tenant_slug = tenant_slug
         self._trace_id = trace_id
-        self._report = report
+        self.report = report
 
     def get(self, url: str, limits: fetch.Limits) -> fetch.Fetched | Refused | Failed:
         """What is there."""
-        self._report(url)
+        self.report(url)
         return fetch.fetch(
             url,
             endpoint=self._endpoint,
@@ -234,22 +239,24 @@ class _Crawl:
             if unread and url == start:
                 return
             yield Found(url, self._source.pk)
-            for link in self._links(reply, url) if isinstance(reply, fetch.Fetched) else ():
-                if link not in seen and len(seen) < most:
+            if not isinstance(reply, fetch.Fetched):
+                continue
+            for link in self._links(reply, url):
+                if len(seen) >= most:
+                    break
+                if link not in seen and self._robots.can_fetch(USER_AGENT, link):
                     seen.add(link)
                     waiting.append(link)
 
     def _links(self, page: fetch.Fetched, url: str) -> Iterator[str]:
-        """Where it goes on: below the prefix, to something to read, and where robots may go."""
+        """Where it goes on: below the prefix and to something to read."""
         came_from = normalised(page.url)
         if came_from != url and not is_below(came_from, self._prefix):
             return  # Redirected out of it.
-        for link in links(page.content, page.url):
-            if (
-                is_below(link, self._prefix)
-                and may_be_document(link)
-                and self._robots.can_fetch(USER_AGENT, link)
-            ):
+        for number, link in enumerate(islice(links(page.content, page.url), MOST_LINKS), start=1):
+            if number % LINKS_A_REPORT == 0:
+                self._asked.report(url)
+            if is_below(link, self._prefix) and may_be_document(link):
                 yield link
 
     def _page(self, url: str) -> fetch.Fetched | Refused | Failed | None:

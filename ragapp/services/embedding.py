@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 import redis
@@ -15,20 +16,22 @@ import redis.asyncio
 from django.conf import settings
 from django.utils import timezone
 
-from ragapp.models import UsageEntry, UsageKind
-from ragapp.services import ledger, serving
+from ragapp.models import EmbeddingCall, UsageEntry, UsageKind
+from ragapp.services import ledger, limits, serving
 from tenants import wake
 from tenants.domain.actor import Actor
-from tenants.domain.quota import Resource
 from tenants.errors import InvalidError, TransientError
 from tenants.models.scoped import tenant_scope
 from tenants.models.tenant import Tenant
-from tenants.services import quotas
-from tenants.services.quotas import Want
 
 MOST_TEXTS = 128
 MOST_CHARACTERS = 8000
 DEADLINE_SECONDS = 30
+# A token is a character at least, beside the two marks around a text; no embedder reads more.
+MARKS = 2
+MOST_TOKENS = 512
+# A worker that took a call at its deadline has charged it by then, or is dead.
+HELD_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,17 @@ def submit(tenant: Tenant, texts: Sequence[str], *, actor: Actor) -> Job:
         TransientError: Redis is away.
     """
     _check(texts)
-    quotas.take(
-        tenant,
-        Want(Resource.REQUESTS_PER_MINUTE),
-        Want(Resource.REQUESTS_PER_DAY),
-        Want(Resource.TOKENS_PER_DAY, held=_nothing),
-        token_id=actor.token_id,
-    )
     # The trace of the request has a line of its own in the ledger for each call.
     trace_id = actor.trace_id or uuid.uuid4().hex
     job = Job(uuid.uuid4().hex, tenant.pk, actor.token_id, actor.name[:150], trace_id, list(texts))
+    call = EmbeddingCall(
+        tenant=tenant,
+        job_id=job.id,
+        token_id=job.token_id,
+        tokens=sum(min(len(text) + MARKS, MOST_TOKENS) for text in texts),
+        expires_at=timezone.now() + timedelta(seconds=HELD_SECONDS),
+    )
+    limits.admit_embedding(call, actor=actor)
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5.0) as store:
             store.set(_key(job.id), json.dumps(asdict(job)), ex=DEADLINE_SECONDS)
@@ -147,12 +151,8 @@ def _charge(job: Job, model: str, tokens: int, begun: Any) -> None:
         tokens_by_purpose={"embedding_in": tokens},
     )
     with tenant_scope(job.tenant_id):
+        EmbeddingCall.objects.filter(job_id=job.id).delete()
         ledger.record(entry)
-
-
-def _nothing(_: int | None) -> int:
-    """Embedding is so short that nothing is taken to be on its way."""
-    return 0
 
 
 def _key(job_id: str) -> str:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, Sum
+from django.utils import timezone
 
-from ragapp.models import Document, Run, Upload
+from ragapp.models import Document, EmbeddingCall, Run, Upload
 from ragapp.models.run import IN_FLIGHT
 from tenants.domain.actor import Actor
 from tenants.domain.quota import Resource, Standing
@@ -42,6 +44,24 @@ def admit_question(tenant: Tenant, *, actor: Actor) -> None:
         Want(Resource.TOKENS_PER_DAY, held=by_rows[Resource.TOKENS_PER_DAY]),
         token_id=actor.token_id,
     )
+
+
+def admit_embedding(call: EmbeddingCall, *, actor: Actor) -> None:
+    """Take room for one call and all of its tokens, and note it as on its way.
+
+    Raises:
+        QuotaError: a limit of the tenant, or of the API token that asks, is spent.
+    """
+    tokens = held(call.tenant_id)[Resource.TOKENS_PER_DAY]
+    with transaction.atomic():
+        quotas.take(
+            call.tenant,
+            Want(Resource.REQUESTS_PER_MINUTE),
+            Want(Resource.REQUESTS_PER_DAY),
+            Want(Resource.TOKENS_PER_DAY, call.tokens, held=tokens),
+            token_id=actor.token_id,
+        )
+        call.save(force_insert=True)
 
 
 def admit_measurement(tenant: Tenant) -> None:
@@ -83,10 +103,10 @@ def corpus_bytes(tenant_id: int) -> int:
 
 
 def held(tenant_id: int) -> dict[Resource, Held]:
-    """What the runs on their way hold: slots, and the tokens that each of them may still use.
+    """What is on its way holds: slots, and the tokens that each run or call may still use.
 
-    Counted in the runs' rows: a run whose worker was killed frees its slot when it ends or fails,
-    and no counter is left behind.
+    Counted in their rows: a run whose worker was killed frees its slot when it ends or fails, a
+    call for vectors when its time is over, and no counter is left behind.
     """
 
     def runs(token_id: int | None) -> int:
@@ -94,7 +114,10 @@ def held(tenant_id: int) -> dict[Resource, Held]:
         return (rows if token_id is None else rows.filter(token_id=token_id)).count()
 
     def tokens(token_id: int | None) -> int:
-        return runs(token_id) * settings.QUOTA_TOKENS_PER_ANSWER
+        calls = EmbeddingCall.objects.filter(tenant_id=tenant_id, expires_at__gt=timezone.now())
+        mine = calls if token_id is None else calls.filter(token_id=token_id)
+        called = mine.aggregate(sum=Sum("tokens"))["sum"] or 0
+        return runs(token_id) * settings.QUOTA_TOKENS_PER_ANSWER + called
 
     return {
         Resource.CONCURRENT_RUNS: runs,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 
-from ragapp.models import Conversation, Run, UsageEntry
+from ragapp.models import Conversation, EmbeddingCall, Run, UsageEntry
 from tenants.domain.states import ENDED_OPERATIONS
 from tenants.models.scoped import platform_scope
 
@@ -33,6 +33,7 @@ class Forgotten:
 
 def sweep(now: datetime, *, batch: int = BATCH) -> Forgotten:
     """Delete what is older than the settings say; what is still going on is never too old."""
+    _dead_calls(now)
     return Forgotten(
         runs=_repeat(lambda: _old_runs(_before(now, settings.KEEP_RUNS_DAYS), batch)),
         usage_entries=_repeat(lambda: _old_entries(_before(now, settings.KEEP_USAGE_DAYS), batch)),
@@ -81,3 +82,9 @@ def _old_entries(before: datetime | None, batch: int) -> int:
         ids = list(UsageEntry.objects.filter(at__lt=before).values_list("pk", flat=True)[:batch])
         UsageEntry.objects.filter(pk__in=ids).delete()
     return len(ids)
+
+
+def _dead_calls(now: datetime) -> None:
+    """Delete calls for vectors whose worker died; they hold nothing any more."""
+    with platform_scope("retention"):
+        EmbeddingCall.objects.filter(expires_at__lt=now).delete()

@@ -177,6 +177,16 @@ def test_crawl_ends_at_its_cap(outside):
     assert len(outside.asked()) < 12
 
 
+def test_page_of_very_many_links_is_read_to_a_limit_and_reports_meanwhile(outside, monkeypatch):
+    monkeypatch.setattr(discovery, "MOST_LINKS", 30)
+    monkeypatch.setattr(discovery, "LINKS_A_REPORT", 10)
+    outside.replies["/"] = page(*(f"/{number}.pdf" for number in range(50)))
+    source = outside.source("/", SourceKind.CRAWL)
+
+    assert len(outside.paths(source)) == 1 + 30
+    assert outside.looked_at.count(f"{outside.url}/") == 1 + 3
+
+
 def test_crawl_honours_robots_txt(outside):
     rules = b"User-agent: *\nDisallow: /private/\n\nUser-agent: Sluice\nDisallow: /docs/secret\n"
     outside.replies |= {

@@ -1,12 +1,13 @@
 """The tenant's limits, as a question meets them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 
-from ragapp.models import Channel, Run
-from ragapp.services import limits, runs
+from ragapp.models import Channel, EmbeddingCall, Run, UsageEntry
+from ragapp.services import embedding, limits, retention, runs
 from ragapp.tests.factories import RunFactory
 from tenants.domain.quota import Resource
 from tenants.domain.states import OperationState
@@ -72,6 +73,38 @@ def test_tokens_are_overdrawn_by_at_most_one_answer(alice, acme, settings):
     assert admitted == 3
 
 
+@pytest.mark.django_db(transaction=True)
+def test_calls_for_vectors_together_never_exceed_the_tokens(alice, acme, monkeypatch):
+    monkeypatch.setattr(embedding.wake, "send", lambda *_: None)
+    QuotaFactory(tenant=acme, resource=Resource.TOKENS_PER_DAY, limit=50)
+
+    def submit(person):
+        with person.acting() as actor:
+            embedding.submit(acme, ["A pool."], actor=actor)  # 7 characters, 2 marks: 9 tokens.
+
+    assert _admitted(alice, 12, submit) == 5
+    assert standing(acme, Resource.TOKENS_PER_DAY).used == 45
+
+
+@pytest.mark.usefixtures("services", "embedder")
+def test_call_for_vectors_holds_its_tokens_until_it_is_charged_or_dead(alice, acme, monkeypatch):
+    monkeypatch.setattr(embedding.wake, "send", lambda *_: None)
+    with alice.acting() as actor:
+        served, lost = (embedding.submit(acme, ["A pool."], actor=actor) for _ in range(2))
+    assert standing(acme, Resource.TOKENS_PER_DAY).used == 18
+
+    embedding.embed(served.id)
+    with tenant_scope(acme.pk):
+        (entry,) = UsageEntry.objects.all()
+        (call,) = EmbeddingCall.objects.all()
+    assert call.job_id == lost.id
+    assert 0 < entry.tokens_in <= 9
+    assert standing(acme, Resource.TOKENS_PER_DAY).used == entry.tokens_in + 9
+
+    retention.sweep(call.expires_at + timedelta(seconds=1))
+    assert standing(acme, Resource.TOKENS_PER_DAY).used == entry.tokens_in
+
+
 def test_token_limit_counts_what_the_token_asked(acme):
     token = ApiTokenFactory(tenant=acme)
     RunFactory(tenant=acme, token=token, state=OperationState.RUNNING)
@@ -99,10 +132,10 @@ def test_rest_refusal_has_the_quota_in_its_body_and_headers(alice, acme):
     assert response["RateLimit"].startswith('"requests-per-day";r=0;t=')
 
 
-def _admitted(person, count: int) -> int:
+def _admitted(person, count: int, act=ask_as) -> int:
     def one(_: int) -> bool:
         try:
-            ask_as(person)
+            act(person)
         except QuotaError:
             return False
         finally:
