@@ -104,11 +104,25 @@ def _quality(context: Context, dataset: RetrievalSet, folder: Path) -> list[Figu
         leg: {key: _order(leg, hits, filled.document_by_chunk) for key, hits in found.items()}
         for leg in ("lexical", "dense", "hybrid")
     }
+    whole = shelf.by_whole_documents(
+        dataset.documents,
+        dataset.query_by_id,
+        embedder,
+        depth=DEPTH,
+        kept=kept,
+        say=context.say,
+    )
     gained = {leg: _mean(ndcg, order, dataset) for leg, order in orders.items()}
     recalled = {leg: _mean(recall, order, dataset) for leg, order in orders.items()}
     reference = REFERENCES.get(dataset.name, Reference({}, {}, {}))
     return [
         *(_beside_reference(leg, value, reference) for leg, value in gained.items()),
+        Figure(
+            key="model_alone_ndcg_at_10",
+            value=_mean(ndcg, whole, dataset),
+            baseline=reference.ndcg.get("dense"),
+            unit="nDCG@10",
+        ),
         *(
             Figure(
                 key=f"{leg}_recall_at_100",

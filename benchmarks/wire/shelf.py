@@ -24,7 +24,7 @@ from tenants.models.tenant import Tenant
 from tenants.services.tenants import create_tenant
 
 ACTOR = Actor(name="system:benchmark", is_platform_admin=True)
-__all__ = ["Shelf", "candidates", "fill", "new_tenant", "serving"]
+__all__ = ["Shelf", "by_whole_documents", "candidates", "fill", "new_tenant", "serving"]
 
 # Chunks that are embedded between two words to the person who waits, and saved.
 _STEP = 512
@@ -63,7 +63,11 @@ def fill(documents: Sequence[Text], embedder: Embedder, *, kept: Path, say: Say)
         for text in documents
     ]
     chunks = [chunk for pieces in split_documents for chunk in pieces]
-    vectors = _vectors(chunks, embedder, kept=kept, say=say)
+    text_by_hash = {chunk.content_hash: chunk.indexed_text for chunk in chunks}
+    distinct = dict(
+        zip(text_by_hash, _vectors(text_by_hash, embedder, kept=kept, say=say), strict=True)
+    )
+    vectors = np.stack([distinct[chunk.content_hash] for chunk in chunks])
     say(f"indexing {len(chunks):,} chunks")
     tenant = new_tenant("bench")
     with tenant_scope(tenant.pk):
@@ -86,6 +90,29 @@ def candidates(
                 shelf.tenant_id, [shelf.corpus_id], text, index.as_text(vector), depth=depth
             )
     return found
+
+
+def by_whole_documents(
+    documents: Sequence[Text],
+    query_by_id: Mapping[str, str],
+    embedder: Embedder,
+    *,
+    depth: int,
+    kept: Path,
+    say: Say,
+) -> dict[str, list[str]]:
+    """Documents for each query by one vector a document, exact: the model alone, as judged sets do.
+
+    What is beyond the model's limit of tokens is cut off.
+    """
+    wanted = {f"whole:{text.id}": f"{text.title} {text.text}".strip() for text in documents}
+    vectors = _vectors(wanted, embedder, kept=kept, say=say)
+    queries = embedder.embed_queries(list(query_by_id.values()))
+    nearest = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :depth]
+    return {
+        key: [documents[row].id for row in rows]
+        for key, rows in zip(query_by_id, nearest, strict=True)
+    }
 
 
 def _store(
@@ -116,18 +143,19 @@ def _store(
     return ids
 
 
-def _vectors(chunks: Sequence[Chunk], embedder: Embedder, *, kept: Path, say: Say) -> Vectors:
-    """A vector for each chunk; what an earlier run has embedded is read."""
+def _vectors(
+    text_by_key: Mapping[str, str], embedder: Embedder, *, kept: Path, say: Say
+) -> Vectors:
+    """A vector for each text, in their order; what an earlier run has embedded is read."""
     known = _read(kept)
-    wanted = {c.content_hash: c.indexed_text for c in chunks if c.content_hash not in known}
-    hashes = list(wanted)
-    for begin in range(0, len(hashes), _STEP):
-        say(f"embedding {begin:,} of {len(hashes):,} chunks")
-        batch = hashes[begin : begin + _STEP]
-        vectors = embedder.embed_documents([wanted[key] for key in batch])
+    missing = [key for key in text_by_key if key not in known]
+    for begin in range(0, len(missing), _STEP):
+        say(f"embedding {begin:,} of {len(missing):,} texts")
+        batch = missing[begin : begin + _STEP]
+        vectors = embedder.embed_documents([text_by_key[key] for key in batch])
         known |= dict(zip(batch, vectors, strict=True))
         _write(kept, known)
-    return np.stack([known[chunk.content_hash] for chunk in chunks])
+    return np.stack([known[key] for key in text_by_key])
 
 
 def _read(file: Path) -> dict[str, index.Vector]:

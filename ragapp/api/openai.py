@@ -100,6 +100,7 @@ class OpenAIViewSet(TenantViewSet[Corpus]):
             actor=self.actor,
             channel=entrance(request),
             corpus=corpus,
+            earlier=chat.earlier,
         )
         if chat.is_streamed:
             return _stream_response(_chunks(chat, run, self.actor))

@@ -114,7 +114,7 @@ class _Attempt:
 
     @property
     def is_sure(self) -> bool:
-        """Whether it clears the higher bar, which a second try must: two tries are two chances."""
+        """Whether it clears a second try's bar: those are made mostly where nothing is right."""
         whole = self.grades[-1]
         return whole.probability is None or whole.verdict is GradeVerdict.ACCEPTED
 
@@ -210,12 +210,14 @@ class _Run:
 
     def _local(self) -> Flow:
         """Answer from the corpora; a calibrated grade may ask for a second search."""
-        found = yield from self._search(self._question)
+        most = self._settings.passages
+        found = yield from self._search(self._question, most)
         usable_numbers = yield from self._read(found)
         if not usable_numbers and self._rewrites_left and not self._is_late():
             reworded = yield from self._reword()
-            more = yield from self._search(reworded)
-            usable_numbers = yield from self._read(_merged(more, found))
+            more = yield from self._search(reworded, 2 * most)
+            usable_numbers = yield from self._read(self._next(more))
+            usable_numbers = usable_numbers or self._doubtful()
         return (yield from self._write(usable_numbers))
 
     def _web(self) -> Flow:
@@ -239,8 +241,25 @@ class _Run:
         usable_numbers = yield from self._read(ranked)
         return (yield from self._write(usable_numbers))
 
-    def _search(self, query: str) -> Generator[Step[Any], Any, tuple[Passage, ...]]:
-        found = yield from ask(Search(query, self._settings.passages))
+    def _next(self, more: Sequence[Passage]) -> tuple[Passage, ...]:
+        """What to read in the second round: the likeliest of what was read, then what was not."""
+        most, read = self._settings.passages, self._looked.passages
+        likeliest = self._likeliest(range(1, len(read) + 1))
+        kept = [read[number - 1] for number in likeliest[: most // 2]]
+        seen = {passage.key for passage in read}
+        return (*kept, *(passage for passage in more if passage.key not in seen))[:most]
+
+    def _doubtful(self) -> tuple[int, ...]:
+        """The likeliest of passages that help one by one too little, and together perhaps."""
+        is_refused = self._answerable.verdict is GradeVerdict.REFUSED
+        return () if is_refused else self._likeliest(range(1, len(self._looked.passages) + 1))
+
+    def _likeliest(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        likely = sorted(numbers, key=lambda number: -self._relevance[number - 1].logit)
+        return tuple(sorted(likely[:SECOND_TRY_PASSAGES]))
+
+    def _search(self, query: str, limit: int) -> Generator[Step[Any], Any, tuple[Passage, ...]]:
+        found = yield from ask(Search(query, limit))
         self._looked.searched_corpora(found)
         return found
 
@@ -290,7 +309,7 @@ class _Run:
             self._grade(Question.RELEVANT, number, features.of_passage(passage, passages, margin))
             for number, margin, passage in zip(numbers, margins, passages, strict=False)
         )
-        margin = together.margin(*margins[-2:])
+        margin = together.margin(margins[-len(together) :])
         known = features.of_passages(passages, self._relevance, margin)
         self._answerable = self._grade(Question.ANSWERABLE, 0, known)
         yield from self._note((*self._relevance, self._answerable))
@@ -324,8 +343,7 @@ class _Run:
         but the grades object, the likeliest passages alone, and of these the sentences that were
         not written yet.
         """
-        likely = sorted(numbers, key=lambda number: -self._relevance[number - 1].logit)
-        fewer = tuple(sorted(likely[:SECOND_TRY_PASSAGES]))
+        fewer = self._likeliest(numbers)
         if supported_share(attempt.cited) == 1 and fewer != numbers:
             return fewer, ()
         texts = [self._looked.passages[number - 1].text for number in numbers]
@@ -365,8 +383,8 @@ class _Run:
         parts = tuple(
             self._grade(question, 0, features.of_answer(cited, written, margin))
             for question, margin in (
-                (Question.GROUNDED, grounded.margin(*margins[:2])),
-                (Question.ANSWERS, answers.margin(*margins[2:])),
+                (Question.GROUNDED, grounded.margin(margins[: len(grounded)])),
+                (Question.ANSWERS, answers.margin(margins[len(grounded) :])),
             )
         )
         earlier = (self._answerable, *parts)
@@ -393,9 +411,3 @@ class _Run:
 
     def _remaining_seconds(self) -> float:
         return max(self._ends_at - self._clock(), 0.0)
-
-
-def _merged(first: Sequence[Passage], second: Sequence[Passage]) -> tuple[Passage, ...]:
-    """Both lists, best score first, each passage once."""
-    by_key = {passage.key: passage for passage in (*second, *first)}
-    return tuple(sorted(by_key.values(), key=lambda passage: (-passage.score, passage.key)))

@@ -8,8 +8,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+from ragapp.domain.followup import MOST_CHARACTERS, MOST_EXCHANGES, Exchange
 from tenants.errors import InvalidError
 
 ALL_CORPORA = "sluice"
@@ -39,13 +41,13 @@ class Chat:
 
     Attributes:
         question: the last turn of the user.
-        earlier: the turns before it, oldest first.
+        earlier: what was said before it, oldest first; the last exchanges alone, cut to length.
         with_sources: append the list of sources to the text, for clients without annotations.
     """
 
     model: str
     question: str
-    earlier: tuple[Turn, ...]
+    earlier: tuple[Exchange, ...]
     is_streamed: bool
     with_usage: bool
     with_sources: bool
@@ -84,7 +86,7 @@ def read_chat(body: object) -> Chat:
     return Chat(
         model=read_model(body),
         question=turns[last].text.strip(),
-        earlier=tuple(turns[:last]),
+        earlier=_exchanges(turns[:last]),
         is_streamed=_flag(body, "stream"),
         with_usage=_flag(options or {}, "include_usage"),
         with_sources=_flag(body, "sources"),
@@ -171,6 +173,16 @@ def _title(history: str) -> str:
     asked = re.search(r"USER:\s*(.+)", history, re.IGNORECASE)
     words = (asked[1] if asked else "").split()
     return " ".join(words[:_TITLE_WORDS]) or "Question"
+
+
+def _exchanges(turns: Sequence[Turn]) -> tuple[Exchange, ...]:
+    """Each question with the reply to it; marks ``[n]`` go: they name passages of another run."""
+    pairs = [
+        Exchange(asked.text[:MOST_CHARACTERS], _MARK.sub("", said.text)[:MOST_CHARACTERS])
+        for asked, said in pairwise(turns)
+        if (asked.role, said.role) == ("user", "assistant")
+    ]
+    return tuple(pairs[-MOST_EXCHANGES:])
 
 
 def _turns(messages: object) -> list[Turn]:

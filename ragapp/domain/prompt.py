@@ -7,8 +7,9 @@ model of 135 million parameters answer most often from the text, and none knows 
 """
 
 import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
 from ragapp.domain.engine import Message
 from ragapp.domain.passage import Passage
@@ -23,16 +24,27 @@ _NUMBERED = re.compile(r"^([ \t]*)\[(\d{1,3})\]", re.MULTILINE)
 MOST_INSTRUCTIONS = 2000
 
 
-class Wordings(NamedTuple):
-    """One closed question asked both ways round: a model's leaning to yes cancels out."""
+@dataclass(frozen=True, slots=True)
+class Wordings:
+    """One closed question in several wordings, as many of them the other way round.
 
-    plain: str
-    negated: str
+    So a model's leaning to yes cancels out, and of its errors what lies in a wording grows less.
+    """
 
-    @staticmethod
-    def margin(plain: float, negated: float) -> float:
+    plain: tuple[str, ...]
+    negated: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        """All of them, in the order in which ``margin`` takes what the model said."""
+        return iter(self.plain + self.negated)
+
+    def __len__(self) -> int:
+        return len(self.plain) + len(self.negated)
+
+    def margin(self, margins: Sequence[float]) -> float:
         """Log-odds that it is so, from the log-odds of yes to each wording."""
-        return (plain - negated) / 2
+        plain, negated = margins[: len(self.plain)], margins[len(self.plain) :]
+        return (fmean(plain) - fmean(negated)) / 2
 
 
 def messages(
@@ -102,24 +114,36 @@ def relevance_question(number: int) -> str:
 def answerable_questions() -> Wordings:
     """Do the passages together hold the answer?"""
     return Wordings(
-        "\nDo the passages contain the answer to the question? Answer Yes or No.",
-        "\nIs the answer to the question missing from the passages? Answer Yes or No.",
+        ("\nDo the passages contain the answer to the question? Answer Yes or No.",),
+        ("\nIs the answer to the question missing from the passages? Answer Yes or No.",),
     )
 
 
 def grounded_questions() -> Wordings:
     """Do the passages say that it is so?"""
     return Wordings(
-        "Do the passages support your answer to the question? Answer Yes or No.",
-        "Is your answer to the question unsupported by the passages? Answer Yes or No.",
+        (
+            "Do the passages support your answer to the question? Answer Yes or No.",
+            "Is your answer stated in the passages? Answer Yes or No.",
+        ),
+        (
+            "Is your answer to the question unsupported by the passages? Answer Yes or No.",
+            "Does your answer say something that is not in the passages? Answer Yes or No.",
+        ),
     )
 
 
 def answers_questions() -> Wordings:
     """Does the answer answer what was asked?"""
     return Wordings(
-        "Does your answer answer the question? Answer Yes or No.",
-        "Does your answer fail to answer the question? Answer Yes or No.",
+        (
+            "Does your answer answer the question? Answer Yes or No.",
+            "Is your answer what the question asks for? Answer Yes or No.",
+        ),
+        (
+            "Does your answer fail to answer the question? Answer Yes or No.",
+            "Is what the question asks for missing from your answer? Answer Yes or No.",
+        ),
     )
 
 

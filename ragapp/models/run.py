@@ -55,6 +55,10 @@ class Run(TenantScoped):
         help_text="The thread that it belongs to.",
     )
     question = models.TextField()
+    earlier = models.JSONField(
+        default=list,
+        help_text="Exchanges that the client sent along, oldest first, where it keeps the thread.",
+    )
     state = models.CharField(
         max_length=16,
         choices=[(state.value, state.value) for state in OperationState],

@@ -86,14 +86,14 @@ def calibrate(
     asking: Asking,
     actor: Actor,
     source: str,
-    precision: float = fit.PRECISION,
+    precision: float | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[Calibration]:
     """Ask each judged question, fit, and store a new version; outside any transaction.
 
     Args:
         source: Where the questions came from, for people.
-        precision: Share of the answers given that shall be right.
+        precision: Share of the answers given that shall be right; None as ``fit.fit`` has it.
         progress: Called with how many questions were asked, of how many.
 
     Raises:

@@ -67,8 +67,11 @@ def turns(run: Run, reader: Reader) -> list[Run]:
 def history(run: Run, reader: Reader) -> tuple[Exchange, ...]:
     """What was asked and found before, oldest first: as it was searched for, not as typed.
 
-    Only what ``reader`` may still see: a right that was taken away is gone from here too.
+    A client that keeps the thread itself has sent it along. Of one that is kept here it is only
+    what ``reader`` may still see: a right that was taken away is gone from here too.
     """
+    if run.earlier:
+        return tuple(Exchange(**exchange) for exchange in run.earlier)
     if run.conversation_id is None:
         return ()
     found = (

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragapp.domain.features import any_log_odds
-from ragapp.domain.grade import Calibration, Calibrations, Question, log_odds
+from ragapp.domain.grade import Calibration, Calibrations, Question, log_odds, sigmoid
 from ragapp.domain.labels import JudgedRun, Sample
 from tenants.errors import InvalidError
 
@@ -21,10 +21,17 @@ FEWEST = 40
 FEWEST_OF_EACH = 8
 FOLDS = 5
 BINS = 10
+# What is accepted shall be so as often as this.
 PRECISION = 0.9
+# Of the questions that can be answered, the share that may be refused; of those that cannot, the
+# share that may be answered. The threshold of whole answers is as far from the one as the other.
+MOST_REFUSED = 0.05
+MOST_ANSWERED = 0.1
 # How many of the passages, and of the sets of passages, that do hold the answer may be dropped
-# before anything is written. The whole answer's grade comes after them and decides by precision.
+# before anything is written. The whole answer's grade comes after them and decides.
 DROPPED = {Question.RELEVANT: 0.01, Question.ANSWERABLE: 0.005}
+# And so far in log-odds below those: such shares are of the few lowest, which vary most.
+DROPPED_MARGIN = 1.0
 # These alone refuse nothing: they speak through the grade of the whole answer.
 PARTS = frozenset({Question.GROUNDED, Question.ANSWERS})
 
@@ -62,11 +69,12 @@ class Fitted:
     bins: tuple[Bin, ...] = field(repr=False)
 
 
-def fit(runs: Sequence[JudgedRun], *, precision: float = PRECISION) -> dict[Question, Fitted]:
+def fit(runs: Sequence[JudgedRun], *, precision: float | None = None) -> dict[Question, Fitted]:
     """The calibration of each question that the runs say enough of.
 
     Args:
-        precision: Share of what is accepted, and of the answers given, that shall be so.
+        precision: Share of the answers given that shall be right. None weighs what is refused
+            wrongly against what is answered wrongly, where questions of both kinds were judged.
 
     Raises:
         InvalidError: too few judged questions, or all of one kind.
@@ -79,7 +87,11 @@ def fit(runs: Sequence[JudgedRun], *, precision: float = PRECISION) -> dict[Ques
             for sample in samples_of(question, run, fitted)
         ]
         if _is_enough(samples):
-            fitted[question] = _fit(question, samples, precision)
+            can_be = None
+            if question is Question.RIGHT:
+                holds = [one.is_so for group, _ in samples if (one := runs[group].answerable)]
+                can_be = np.array(holds)
+            fitted[question] = _fit(question, samples, precision, can_be)
     if Question.RIGHT not in fitted:
         raise InvalidError(
             f"These {len(runs)} judged questions do not suffice: {FEWEST} answers are needed, at"
@@ -137,7 +149,17 @@ def _is_enough(samples: Sequence[tuple[int, Sample]]) -> bool:
     return len(samples) >= FEWEST and rarer >= FEWEST_OF_EACH
 
 
-def _fit(question: Question, samples: Sequence[tuple[int, Sample]], precision: float) -> Fitted:
+def _fit(
+    question: Question,
+    samples: Sequence[tuple[int, Sample]],
+    precision: float | None,
+    can_be: Booleans | None,
+) -> Fitted:
+    """Fit one question.
+
+    Args:
+        can_be: Of whole answers, whether the passages held one; None of parts.
+    """
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict  # noqa: PLC0415 - slow import
 
     names = sorted({name for _, sample in samples for name in sample.features})
@@ -149,7 +171,11 @@ def _fit(question: Question, samples: Sequence[tuple[int, Sample]], precision: f
         _model(), rows, is_so, groups=groups, cv=folds, method="predict_proba"
     )[:, 1]
     weights, intercept = _folded(_model().fit(rows, is_so))
-    low, high = _thresholds(question, held_out, is_so, precision)
+    if can_be is None:
+        low, high = _thresholds(question, held_out, is_so)
+    else:
+        low = _least_to_give(held_out, is_so, can_be, precision)
+        high = max(low, _second_bar(held_out, is_so, can_be, low))
     known = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
     bins = _bins(held_out, is_so)
     return Fitted(
@@ -178,17 +204,41 @@ def _folded(model: Any) -> tuple[Floats, float]:  # Any: scikit-learn has no typ
     return weights, float(regression.intercept_[0] - (weights * scaler.mean_).sum())
 
 
-def _thresholds(
-    question: Question, held_out: Floats, is_so: Booleans, precision: float
-) -> tuple[float, float]:
-    """Below the first a grade refuses, from the second on it accepts."""
-    reached = _precise_from(held_out, is_so, precision)
+def _thresholds(question: Question, held_out: Floats, is_so: Booleans) -> tuple[float, float]:
+    """Of a part: below the first it refuses, from the second on it accepts."""
+    reached = _precise_from(held_out, is_so, PRECISION)
     if question in PARTS:
         return 0.0, reached
-    if question in DROPPED:
-        kept = float(np.quantile(held_out[is_so], DROPPED[question]))
-        return min(kept, reached), reached
-    return reached, max(reached, _precise_from(held_out, is_so, (1 + precision) / 2))
+    kept = log_odds(float(np.quantile(held_out[is_so], DROPPED[question])))
+    return min(sigmoid(kept - DROPPED_MARGIN), reached), reached
+
+
+def _least_to_give(
+    held_out: Floats, is_so: Booleans, can_be: Booleans, precision: float | None
+) -> float:
+    """The grade from which on an answer is given."""
+    rarer = min(can_be.sum(), (~can_be).sum())
+    if precision is not None or rarer < FEWEST_OF_EACH:
+        return _precise_from(held_out, is_so, PRECISION if precision is None else precision)
+    grades = np.unique(held_out)
+    refused = np.searchsorted(np.sort(held_out[can_be]), grades) / can_be.sum()
+    answered = 1 - np.searchsorted(np.sort(held_out[~can_be]), grades) / (~can_be).sum()
+    worse = np.maximum(refused / MOST_REFUSED, answered / MOST_ANSWERED)
+    return float(grades[worse.argmin()])
+
+
+def _second_bar(held_out: Floats, is_so: Booleans, can_be: Booleans, low: float) -> float:
+    """What a second answer's grade must reach, to be as likely right as a first one's at ``low``.
+
+    Second answers are written where the first was refused: mostly where there is none to find, so
+    far fewer of them are right, and the same grade says less. How many is reckoned: of the refused
+    those that can be answered, times the share of those whose first answer is right.
+    """
+    is_refused = held_out < low
+    if not is_refused.any() or not can_be.any():
+        return low
+    share = (is_refused & can_be).sum() * is_so[can_be].mean() / is_refused.sum()
+    return sigmoid(log_odds(low) + log_odds(float(is_so.mean())) - log_odds(float(share)))
 
 
 def _precise_from(held_out: Floats, is_so: Booleans, precision: float) -> float:

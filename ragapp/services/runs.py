@@ -6,7 +6,8 @@ in words.
 """
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ragapp.domain import trace
+from ragapp.domain.followup import Exchange
 from ragapp.domain.reader import ANYBODY, Reader, reader_of, to_json
 from ragapp.models import Channel, Conversation, Corpus, Document, Run
 from ragapp.models.rights import visible_runs
@@ -59,12 +61,14 @@ def ask(
     channel: Channel | Entrance,
     corpus: Corpus | None = None,
     conversation: Conversation | None = None,
+    earlier: Sequence[Exchange] = (),
 ) -> Run:
     """Put a question; the engine worker answers it after the commit.
 
     Args:
         corpus: Where to look; in all of the tenant's corpora when None.
         conversation: What it follows up on, and where that looked; a new one when None.
+        earlier: What was said before, oldest first, where the client keeps the thread itself.
 
     Raises:
         InvalidError: the question is empty or too long.
@@ -90,6 +94,7 @@ def ask(
         is_limited=(limited.filter(corpus=looked) if looked else limited).exists(),
         corpus=looked,
         question=text,
+        earlier=[asdict(exchange) for exchange in earlier],
         entries=[trace.to_json(came_in)],
     )
     limits.admit_question(tenant, actor=actor)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ragapp.domain import question_file
 from ragapp.domain.judged import Judged
 from ragapp.models import Corpus, JudgedQuestion
-from ragapp.services import calibration, fit, questions, serving
+from ragapp.services import calibration, questions, serving
 from ragapp.services.answer import settings_for
 from ragapp.services.corpora import visible_corpus
 from tenants.domain.actor import system
@@ -35,8 +35,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--precision",
             type=float,
-            default=fit.PRECISION,
-            help="share of the answers given that shall be right",
+            help="share of the answers given that shall be right; without it, wrong refusals are"
+            " weighed against wrong answers",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's own signature.

@@ -16,8 +16,10 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from ragapp.api import openai as openai_api
+from ragapp.domain.followup import Exchange
+from ragapp.domain.reader import ANYBODY
 from ragapp.models import Chunk, Run, UsageEntry
-from ragapp.services import embedding
+from ragapp.services import conversations, embedding
 from ragapp.services.answer import answer
 from ragapp.tests.api.test_runs import Doors, door, keys
 from ragapp.tests.factories import CorpusFactory, indexed
@@ -168,6 +170,20 @@ def test_completion_has_marks_annotations_and_the_egress_id(door, keys, acme, do
         run = Run.objects.get()
     assert answer.egress_id == run.trace_id
     assert run.corpus_id == document.corpus_id
+
+
+def test_follow_up_is_answered_with_what_was_said_before(door, keys, acme, document):
+    said = [*MESSAGES, {"role": "assistant", "content": "For addresses [1]."}]
+    with engine(written(acme, document)):
+        client(door).chat.completions.create(
+            model="sluice/docs", messages=[*said, {"role": "user", "content": "And why?"}]
+        )
+
+    with tenant_scope(acme.pk):
+        run = Run.objects.get()
+        told = conversations.history(run, ANYBODY)
+    assert run.question == "And why?"
+    assert told == (Exchange("What is a SNAT pool for?", "For addresses ."),)
 
 
 def test_stream_ends_with_annotations_usage_and_done(door, keys, acme, document):

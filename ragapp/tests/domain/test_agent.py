@@ -50,7 +50,8 @@ STRICT = Calibrations(
 
 def believing(question: str) -> float:
     """Log-odds of a model that believes in what it is asked about, however that is worded."""
-    return -5.0 if "missing" in question or "unsupported" in question or "fail" in question else 5.0
+    turned = ("missing", "unsupported", "fail", " not ")
+    return -5.0 if any(word in question for word in turned) else 5.0
 
 
 def passage(text: str, *, key: str = "chunk:1", source: Source = Source.LOCAL) -> Passage:
@@ -81,8 +82,8 @@ class Script:
         match step:
             case LookUp():
                 return self.lexicon
-            case Search():
-                return tuple(self.local)
+            case Search(_, limit):
+                return tuple(self.local[:limit])
             case WebSearch():
                 return self.web
             case Fetch(urls):
@@ -287,7 +288,7 @@ def test_calibrated_grades_drop_passages_and_the_model_is_told(script):
 
 
 def test_without_a_usable_passage_the_question_is_reworded_once_then_the_web_tried(script):
-    script.margins = lambda question: -5.0
+    script.margins = lambda question: -believing(question)
 
     answer = script.run(calibrations=STRICT)
 
@@ -297,6 +298,27 @@ def test_without_a_usable_passage_the_question_is_reworded_once_then_the_web_tri
         "purpose of SNAT pools",
     ]
     assert (script.count(Rewrite), script.count(WebSearch), script.count(Generate)) == (1, 1, 0)
+
+
+def test_the_second_round_reads_what_the_first_did_not(script):
+    script.local = [passage(f"{SNAT} {n}", key=f"chunk:{n}") for n in range(8)]
+    script.margins = lambda question: -believing(question) + float("[2]" in question)
+
+    script.run(calibrations=STRICT, web=False, passages=4)
+
+    first, second = (step.messages[1].text for step in script.steps if isinstance(step, OpenPrompt))
+    assert [f"{SNAT} {n}" in first for n in range(8)] == [n < 4 for n in range(8)]
+    # Of those that were read the two likeliest stay, in the order of the search.
+    assert [f"{SNAT} {n}" in second for n in range(8)] == [n in (0, 1, 4, 5) for n in range(8)]
+
+
+def test_passages_that_help_only_together_are_read_after_the_second_round(script):
+    script.margins = lambda question: -5.0 if "[" in question else believing(question)
+
+    answer = script.run(calibrations=STRICT, web=False)
+
+    assert answer.end is AnswerEnd.FOUND
+    assert (script.count(Rewrite), script.count(Generate)) == (1, 1)
 
 
 def test_an_ungrounded_answer_goes_to_the_web_and_ends_after_two_generations(script):

@@ -4,6 +4,7 @@ import pytest
 
 from ragapp.domain import completion
 from ragapp.domain.completion import Link, read_chat
+from ragapp.domain.followup import Exchange
 from tenants.errors import InvalidError
 
 LINKS = {1: Link("http://portal/1", "One"), 2: Link("http://portal/2", "Two")}
@@ -20,7 +21,7 @@ def test_last_turn_of_the_user_is_the_question():
             "messages": [
                 {"role": "system", "content": "Be kind."},
                 {"role": "user", "content": "First?"},
-                {"role": "assistant", "content": "Yes."},
+                {"role": "assistant", "content": "Yes [1]."},
                 {"role": "user", "content": [{"type": "text", "text": "And second?"}]},
             ],
             "temperature": 0.2,
@@ -29,7 +30,19 @@ def test_last_turn_of_the_user_is_the_question():
     )
 
     assert (read.model, read.question, read.is_streamed) == ("sluice/docs", "And second?", False)
-    assert [turn.role for turn in read.earlier] == ["system", "user", "assistant"]
+    assert read.earlier == (Exchange("First?", "Yes ."),)
+
+
+def test_only_the_last_exchanges_are_kept_and_cut_to_length():
+    asked = [
+        {"role": role, "content": f"{number} " + "x" * 5000}
+        for number in range(9)
+        for role in ("user", "assistant")
+    ]
+    read = read_chat({"model": "sluice", "messages": [*asked, {"role": "user", "content": "And?"}]})
+
+    assert [exchange.question[0] for exchange in read.earlier] == ["6", "7", "8"]
+    assert {len(exchange.answer) for exchange in read.earlier} == {600}
 
 
 @pytest.mark.parametrize(

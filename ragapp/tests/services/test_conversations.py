@@ -58,6 +58,17 @@ def test_history_is_what_was_found_as_it_was_searched_for(acme):
         )
 
 
+@pytest.mark.django_db
+def test_history_that_the_client_sent_along_holds_for_its_run_alone(alice):
+    said = Exchange("What is SNAT?", "A pool.")
+    with alice.acting() as actor:
+        run = ask(alice.tenant, "Why?", actor=actor, channel=Channel.API, earlier=[said])
+        other = ask(alice.tenant, "Why?", actor=actor, channel=Channel.API)
+
+        assert conversations.history(Run.objects.get(pk=run.pk), ANYBODY) == (said,)
+        assert conversations.history(Run.objects.get(pk=other.pk), ANYBODY) == ()
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("services", "generator")
 def test_a_follow_up_is_made_whole_before_it_is_searched_for(alice, egress):

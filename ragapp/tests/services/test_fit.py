@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ragapp.domain.grade import GradeVerdict, Question
+from ragapp.domain.grade import GradeVerdict, Question, log_odds
 from ragapp.domain.labels import JudgedRun, Sample
 from ragapp.services import fit
 from tenants.errors import InvalidError
@@ -61,6 +61,27 @@ def test_the_answers_given_are_right_as_often_as_was_wanted():
 
     assert np.mean([run.right.is_so for run in given]) > 0.92
     assert len(given) > 250
+
+
+def test_wrong_refusals_are_weighed_against_wrong_answers():
+    fitted = fit.fit(judged_runs(800))
+    right = fitted[Question.RIGHT].calibration
+    others = judged_runs(800, seed=1)
+    given = np.array([right.probability(_together(run, fitted)) >= right.low for run in others])
+    can_be = np.array([run.answerable.is_so for run in others])
+
+    refused, answered = np.mean(~given[can_be]), np.mean(given[~can_be])
+    assert refused < 0.12
+    assert answered == pytest.approx(2 * refused, abs=0.06)
+
+
+def test_a_second_answer_has_a_higher_bar_the_fewer_of_them_can_be_right():
+    bars = [fit.fit(judged_runs(400), precision=p)[Question.RIGHT].calibration for p in (0.8, 0.99)]
+
+    assert all(bar.high > bar.low for bar in bars)
+    # The stricter the first, the more of what it refuses can be answered.
+    gaps = [log_odds(bar.high) - log_odds(bar.low) for bar in bars]
+    assert gaps[1] < gaps[0]
 
 
 def test_passages_are_hardly_ever_dropped_where_they_help():
