@@ -12,6 +12,7 @@ from ragapp.models import (
     Conversation,
     Corpus,
     Document,
+    EmbeddingCall,
     Evaluation,
     EvaluationAnswer,
     Feedback,
@@ -165,6 +166,14 @@ class UsageEntryAdmin(ReadOnlyAdmin[UsageEntry]):
 
     list_display = ["at", "tenant", "kind", "model", "corpus", "used_by", "tokens_in", "tokens_out"]
     list_filter = ["kind"]
+    list_select_related = ["tenant"]
+
+
+@admin.register(EmbeddingCall)
+class EmbeddingCallAdmin(ReadOnlyAdmin[EmbeddingCall]):
+    """Calls for vectors that no worker has charged yet."""
+
+    list_display = ["expires_at", "tenant", "tokens"]
     list_select_related = ["tenant"]
 
 

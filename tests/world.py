@@ -20,6 +20,7 @@ from ragapp.tests.factories import (
     CalibrationFactory,
     ConversationFactory,
     CorpusFactory,
+    EmbeddingCallFactory,
     EvaluationAnswerFactory,
     FeedbackFactory,
     JudgedQuestionFactory,
@@ -111,6 +112,7 @@ def world(tenant: Tenant, user: User) -> World:
     run = RunFactory(tenant=tenant, corpus=corpus, token=token)
     UsageEntryFactory(tenant=tenant)
     UsageDayFactory(tenant=tenant)
+    EmbeddingCallFactory(tenant=tenant)
     return World(
         tenant=tenant,
         member_id=MembershipFactory(tenant=tenant, role="devops").pk,

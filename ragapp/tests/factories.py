@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 
 import factory
 import numpy as np
@@ -18,6 +19,7 @@ from ragapp.models import (
     Corpus,
     Document,
     DocumentState,
+    EmbeddingCall,
     Evaluation,
     EvaluationAnswer,
     Feedback,
@@ -241,6 +243,16 @@ class UsageDayFactory(ScopedFactory):
     day = factory.LazyFunction(lambda: timezone.now().date())
     kind = UsageKind.ANSWER
     used_by = "alice"
+
+
+class EmbeddingCallFactory(ScopedFactory):
+    class Meta:
+        model = EmbeddingCall
+
+    tenant = factory.SubFactory(TenantFactory)
+    job_id = factory.LazyFunction(lambda: uuid.uuid4().hex)
+    tokens = 9
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(minutes=1))
 
 
 def chunk(text: str, *, start: int = 0) -> Chunk:
