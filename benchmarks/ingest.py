@@ -42,8 +42,11 @@ _WORDS = 5000
 def run(context: Context) -> list[Figure]:
     """Chunks per second of training and of the bare model; with FULL also memory as it grows."""
     pages = list(islice(_pages(context), DOCUMENTS * (3 if context.full else 1)))
-    with _site(pages) as port, _scene(context, port) as scene:
-        urls = [f"http://127.0.0.1:{port}/{number}/page" for number in range(len(pages))]
+    many = list(_made_up(MANY, sentences=3)) if context.full else []
+    # One set of services for both parts: Django reads their addresses once.
+    with _site([*pages, *many]) as port, _scene(context, port) as scene:
+        every = [f"http://127.0.0.1:{port}/{number}/page" for number in range(len(pages + many))]
+        urls = every[: len(pages)]
         texts = scene.chunk_texts(pages, urls[0])
         scene.train(scene.start("warm", urls[:8])[1])
         trained, bare = [], []
@@ -51,6 +54,7 @@ def run(context: Context) -> list[Figure]:
             context.say(f"round {number + 1} of {ROUNDS}: {len(texts)} chunks")
             bare.append(len(texts) / _bare_seconds(scene, texts))
             trained.append(_trained_rate(scene, f"round-{number}", urls))
+        memory = _memory(context, scene, every[len(pages) :]) if many else []
     figures = [
         Figure(
             key="training_to_bare_model",
@@ -60,7 +64,7 @@ def run(context: Context) -> list[Figure]:
             unit="chunks/s",
         )
     ]
-    return figures + (_memory(context) if context.full else [])
+    return figures + memory
 
 
 def _bare_seconds(scene: Any, texts: Sequence[str]) -> float:
@@ -78,20 +82,15 @@ def _trained_rate(scene: Any, name: str, urls: Sequence[str]) -> float:
     return float(scene.chunk_count(corpus) / seconds)
 
 
-def _memory(context: Context) -> list[Figure]:
+def _memory(context: Context, scene: Any, urls: Sequence[str]) -> list[Figure]:
     """Resident memory when a tenth, a half and all of many short documents are trained."""
-    context.say(f"memory over {MANY} documents")
-    pages = list(_made_up(MANY, sentences=3))
-    with _site(pages) as port, _scene(context, port) as scene:
-        scene.embedder.embed_documents(["warm"])
-        urls = [f"http://127.0.0.1:{port}/{number}/page" for number in range(MANY)]
-        _, operation = scene.start("many", urls)
-        del pages, urls
-        sampler = _Sampler(scene, operation)
-        begun = time.perf_counter()
-        scene.train(operation)
-        seconds = time.perf_counter() - begun
-        first, half, last = sampler.end()
+    context.say(f"memory over {len(urls)} documents")
+    _, operation = scene.start("many", urls)
+    sampler = _Sampler(scene, operation)
+    begun = time.perf_counter()
+    scene.train(operation)
+    seconds = time.perf_counter() - begun
+    first, half, last = sampler.end()
     return [
         Figure(
             key="memory_all_to_a_tenth",

@@ -27,6 +27,9 @@ PRECISION = 0.9
 # share that may be answered. The threshold of whole answers is as far from the one as the other.
 MOST_REFUSED = 0.05
 MOST_ANSWERED = 0.1
+# Grades that miss both aims by more than this factor would let far too much through: they are held
+# to ``PRECISION`` instead, and a model that grades at chance answers next to nothing.
+FARTHEST = 2.0
 # How many of the passages, and of the sets of passages, that do hold the answer may be dropped
 # before anything is written. The whole answer's grade comes after them and decides.
 DROPPED = {Question.RELEVANT: 0.01, Question.ANSWERABLE: 0.005}
@@ -217,14 +220,15 @@ def _least_to_give(
     held_out: Floats, is_so: Booleans, can_be: Booleans, precision: float | None
 ) -> float:
     """The grade from which on an answer is given."""
+    precise = _precise_from(held_out, is_so, PRECISION if precision is None else precision)
     rarer = min(can_be.sum(), (~can_be).sum())
     if precision is not None or rarer < FEWEST_OF_EACH:
-        return _precise_from(held_out, is_so, PRECISION if precision is None else precision)
+        return precise
     grades = np.unique(held_out)
     refused = np.searchsorted(np.sort(held_out[can_be]), grades) / can_be.sum()
     answered = 1 - np.searchsorted(np.sort(held_out[~can_be]), grades) / (~can_be).sum()
     worse = np.maximum(refused / MOST_REFUSED, answered / MOST_ANSWERED)
-    return float(grades[worse.argmin()])
+    return float(grades[worse.argmin()]) if worse.min() <= FARTHEST else precise
 
 
 def _second_bar(held_out: Floats, is_so: Booleans, can_be: Booleans, low: float) -> float:

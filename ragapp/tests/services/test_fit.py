@@ -11,12 +11,14 @@ from tenants.errors import InvalidError
 APART = 1.47  # Distance of the means of a grade with AUC 0.85.
 
 
-def judged_runs(count: int, *, seed: int = 0, bias: float = 2.0) -> list[JudgedRun]:
+def judged_runs(
+    count: int, *, seed: int = 0, bias: float = 2.0, apart: float = APART
+) -> list[JudgedRun]:
     """Every second question can be answered; each grade errs by itself and leans to yes."""
     generator = np.random.default_rng(seed)
 
     def sample(*, is_so: bool) -> Sample:
-        margin = (APART / 2 if is_so else -APART / 2) + generator.normal()
+        margin = (apart / 2 if is_so else -apart / 2) + generator.normal()
         return Sample({"margin": bias + 3 * float(margin)}, is_so)
 
     def run(number: int) -> JudgedRun:
@@ -73,6 +75,15 @@ def test_wrong_refusals_are_weighed_against_wrong_answers():
     refused, answered = np.mean(~given[can_be]), np.mean(given[~can_be])
     assert refused < 0.12
     assert answered == pytest.approx(2 * refused, abs=0.06)
+
+
+def test_a_model_that_grades_at_chance_answers_next_to_nothing():
+    fitted = fit.fit(judged_runs(600, apart=0.0))
+    right = fitted[Question.RIGHT].calibration
+    others = judged_runs(600, seed=1, apart=0.0)
+    given = [right.probability(_together(run, fitted)) >= right.low for run in others]
+
+    assert np.mean(given) < 0.05
 
 
 def test_a_second_answer_has_a_higher_bar_the_fewer_of_them_can_be_right():
