@@ -162,7 +162,7 @@ def test_model_calls_show_their_tokens_by_purpose():
         ("prompt", 100, 0),
         ("grade", 30, 3),
         ("answer", 5, 20),
-        ("grade", 40, 4),
+        ("grade", 80, 8),
     ]
 
 
