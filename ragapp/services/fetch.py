@@ -8,9 +8,11 @@ honest end, is made of it.
 import ipaddress
 import json
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -158,6 +160,12 @@ def fetch_changed(
     return attempt.reply(url)
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: to read the certificate authorities takes longer than to fetch a page."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class _Attempt:
     """One fetch with its redirects, against one deadline."""
 
@@ -184,7 +192,9 @@ class _Attempt:
 
     def follow(self, url: str) -> Fetched | NotModified:
         """Ask, and ask again where the answer is a redirect."""
-        with httpx2.Client(proxy=self._proxy, trust_env=False, follow_redirects=False) as client:
+        with httpx2.Client(
+            proxy=self._proxy, verify=_tls(), trust_env=False, follow_redirects=False
+        ) as client:
             for _ in range(MOST_REDIRECTS + 1):
                 reply = self._ask(client, url)
                 if not isinstance(reply, str):
