@@ -14,7 +14,7 @@ from ragapp.services.training.queue import Queue
 from ragapp.services.training.reading import Preparer, read_ahead
 from ragapp.services.training.store import Store
 from ragapp.services.training.tally import Tally
-from ragapp.services.training.window import Window
+from ragapp.services.training.window import Embedding, Window
 from ragapp.services.training.work import Outcome, Read, Unchanged, Unreadable, Wanted
 from tenants.errors import QuotaError, SluiceError
 from tenants.models.operation import Operation
@@ -23,8 +23,6 @@ from tenants.services import operations
 
 # Documents that are noted as unchanged in one statement.
 _NOTED_AT_ONCE = 100
-# Texts that wait for their first to be stored: a bound of memory where all are equal.
-_MOST_TWINS = 64
 
 
 def train(operation_id: int) -> None:
@@ -58,9 +56,7 @@ class _Training:
         self._lease = Lease(operation, self._tally)
         self._store = Store(self._lease, self._tally)
         self._unchanged: list[int] = []
-        # Of the window's documents; a second one of the same text waits until the first is stored.
-        self._texts: set[str] = set()
-        self._twins: list[tuple[Wanted, Read]] = []
+        self._filling = Window()
 
     def run(self) -> None:
         """Every document in turn, then the end."""
@@ -72,7 +68,8 @@ class _Training:
             operations.fail(self._operation, "The corpus was deleted before its training.")
             return
         embedder = serving.embedder()
-        self._window = Window(embedder, self._tally, self._lease.beat)
+        self._dimensions = embedder.dimensions
+        self._embedding = Embedding(embedder, self._tally)
         self._find(corpus, embedder.name, endpoint)
         preparer = Preparer(endpoint, self._lease.tenant.slug, self._lease.trace_id, embedder)
         try:
@@ -83,6 +80,7 @@ class _Training:
             self._release()
             raise
         finally:
+            self._embedding.close()
             extract.close()
         self._end(corpus)
 
@@ -129,15 +127,20 @@ class _Training:
         with closing(read_ahead(preparer, self._queue.wanted())) as news:
             for reading in news:
                 self._lease.beat("read")
-                if reading is None:
-                    self._flush()
-                    continue
-                has_worked = True
-                self._take(*reading)
-                if self._window.is_full or len(self._twins) >= _MOST_TWINS:
-                    self._flush()
-        self._flush()
+                if reading is not None:
+                    has_worked = True
+                    self._take(*reading)
+                if self._is_time_to_turn(nothing_is_ready=reading is None):
+                    self._turn()
+        self._turn()
+        self._turn()
         return has_worked
+
+    def _is_time_to_turn(self, *, nothing_is_ready: bool) -> bool:
+        """Whether the window is full, or the model idle with something to do."""
+        if self._filling.is_full:
+            return True
+        return self._embedding.is_free and (nothing_is_ready or self._filling.is_worth_a_call)
 
     def _take(self, wanted: Wanted, outcome: Outcome) -> None:
         match outcome:
@@ -152,29 +155,37 @@ class _Training:
                 self._take_text(wanted, outcome)
 
     def _take_text(self, wanted: Wanted, read: Read) -> None:
-        """Into the window, unless the same text is there or in use already."""
-        if read.text_hash in self._texts:
-            self._twins.append((wanted, read))
-        elif self._store.is_duplicate(wanted, read):
+        """Into the window, unless the same text is on its way or in use already."""
+        for window in (self._embedding.window, self._filling):
+            if window is not None and read.text_hash in window.texts:
+                window.twins.append((wanted, read))
+                return
+        if self._store.is_duplicate(wanted, read):
             self._store.duplicate(wanted, read)
         else:
-            self._texts.add(read.text_hash)
-            self._window.add(wanted, read, self._store.known_vectors(wanted))
+            self._filling.add(wanted, read, self._store.known_vectors(wanted))
 
-    def _flush(self) -> None:
-        """Embed the window and store its documents, one by one."""
+    def _turn(self) -> None:
+        """Hand the window to the model, and store the one that the model had."""
         self._note_unchanged()
-        for wanted, read, vectors in self._window.embedded():
+        done = self._embedding.fetch(self._lease.beat)
+        if not self._filling.is_empty:
+            self._embedding.begin(self._filling)
+            self._filling = Window()
+        if done is not None:
+            self._write(done)
+
+    def _write(self, window: Window) -> None:
+        """Store its documents, one by one, then those that say the same."""
+        for wanted, read, vectors in window.embedded(self._dimensions):
             self._lease.beat("index")
             try:
                 self._store.read(wanted, read, vectors)
             except QuotaError as error:
                 self._store.unreadable(wanted, error.message)
-        for wanted, read in self._twins:
+        for wanted, read in window.twins:
             self._lease.beat("index")
             self._store.duplicate(wanted, read)
-        self._texts.clear()
-        self._twins.clear()
 
     def _note_unchanged(self) -> None:
         if self._unchanged:

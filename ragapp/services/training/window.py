@@ -1,11 +1,14 @@
-"""A window of documents whose chunks are embedded together, sorted by length.
+"""Windows of documents whose chunks are embedded together, sorted by length.
 
 Padding is what costs: a batch is as long as its longest text, and one document has too few chunks
-to fill batches of equal ones.
+to fill batches of equal ones. The model has a thread, so that one window is embedded while the next
+is read and the last is stored.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -17,33 +20,50 @@ from ragapp.services.training.work import Read, Wanted
 
 # Chunks that are embedded together; their vectors and texts bound the memory.
 CHUNKS = 512
+# As many are enough where the model would else do nothing.
+FEWEST_CHUNKS = 64
+# Texts that wait for their first to be stored: a bound of memory where all are equal.
+MOST_TWINS = 64
 # One call to the model takes about a second, so that a cancel is seen soon on any machine.
 CALL_SECONDS = 1.0
 _FIRST_CALL = 32
 _MOST_IN_CALL = 1024
+_BEAT_SECONDS = 0.5
 
 
 class Window:
     """Documents that wait for their vectors.
 
-    Args:
-        beat: called between two calls to the model; raises where the training must stop.
+    Attributes:
+        texts: Hashes of their texts.
+        twins: Documents of the same texts, which wait until the first of each is stored.
     """
 
-    def __init__(self, embedder: Embedder, tally: Tally, beat: Callable[[str], None]) -> None:
-        self._embedder = embedder
-        self._tally = tally
-        self._beat = beat
-        self._in_call = _FIRST_CALL
-        self._clear()
+    def __init__(self) -> None:
+        self.texts: set[str] = set()
+        self.twins: list[tuple[Wanted, Read]] = []
+        self._documents: list[tuple[Wanted, Read]] = []
+        self._vectors: dict[str, Vector] = {}
+        self._new: dict[str, Chunk] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no document."""
+        return not self._documents
+
+    @property
+    def is_worth_a_call(self) -> bool:
+        """Whether there is enough for the model to begin with."""
+        return len(self._new) >= FEWEST_CHUNKS
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time to embed."""
-        return len(self._new) >= CHUNKS
+        """Whether it may hold no more."""
+        return len(self._new) >= CHUNKS or len(self.twins) >= MOST_TWINS
 
     def add(self, wanted: Wanted, read: Read, known: dict[str, Vector]) -> None:
         """Take a document; chunks of the same hash are embedded once, known ones not at all."""
+        self.texts.add(read.text_hash)
         self._documents.append((wanted, read))
         for chunk in read.chunks:
             if chunk.content_hash in known:
@@ -51,41 +71,85 @@ class Window:
             else:
                 self._new.setdefault(chunk.content_hash, chunk)
 
-    def embedded(self) -> list[tuple[Wanted, Read, Vectors]]:
-        """The documents with their vectors, in the order they came; the window is empty then."""
-        self._embed(sorted(self._new.values(), key=lambda chunk: -chunk.tokens))
-        done = [(wanted, read, self._of(read.chunks)) for wanted, read in self._documents]
-        self._clear()
-        return done
+    def wanted_chunks(self) -> list[Chunk]:
+        """What has no vector yet, the longest first."""
+        return sorted(self._new.values(), key=lambda chunk: -chunk.tokens)
 
-    def _clear(self) -> None:
-        self._documents: list[tuple[Wanted, Read]] = []
-        self._vectors: dict[str, Vector] = {}
-        self._new: dict[str, Chunk] = {}
+    def note(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Keep what the model gave."""
+        hashes = [chunk.content_hash for chunk in chunks]
+        self._vectors |= dict(zip(hashes, vectors, strict=True))
 
-    def _embed(self, chunks: Sequence[Chunk]) -> None:
-        first = 0
-        while first < len(chunks):
-            self._beat("embed")
+    def embedded(self, dimensions: int) -> list[tuple[Wanted, Read, Vectors]]:
+        """The documents with their vectors, in the order they came."""
+        nothing = np.zeros((0, dimensions), dtype=np.float32)
+        return [
+            (wanted, read, self._of(read.chunks) if read.chunks else nothing)
+            for wanted, read in self._documents
+        ]
+
+    def _of(self, chunks: Sequence[Chunk]) -> Vectors:
+        return np.stack([self._vectors[chunk.content_hash] for chunk in chunks])
+
+
+class Embedding:
+    """The model's thread, and the window that it embeds."""
+
+    def __init__(self, embedder: Embedder, tally: Tally) -> None:
+        self._embedder = embedder
+        self._tally = tally
+        self._in_call = _FIRST_CALL
+        self._has_to_stop = threading.Event()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="embedder")
+        self._work: Future[None] | None = None
+        self.window: Window | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the model has nothing to do."""
+        return self._work is None or self._work.done()
+
+    def begin(self, window: Window) -> None:
+        """Embed ``window``; the one before must have been fetched."""
+        self.window = window
+        self._work = self._pool.submit(self._embed, window)
+
+    def fetch(self, beat: Callable[[str], None]) -> Window | None:
+        """The window once it is embedded; None where there is none.
+
+        Args:
+            beat: called while it waits; raises where the training must stop.
+        """
+        if self._work is None:
+            return None
+        while not self._work.done():
+            wait([self._work], timeout=_BEAT_SECONDS)
+            beat("embed")
+        self._work.result()
+        window, self.window, self._work = self.window, None, None
+        return window
+
+    def close(self) -> None:
+        """End the thread after its call to the model."""
+        self._has_to_stop.set()
+        self._pool.shutdown()
+
+    def _embed(self, window: Window) -> None:
+        chunks, first = window.wanted_chunks(), 0
+        while first < len(chunks) and not self._has_to_stop.is_set():
             batch = chunks[first : first + self._in_call]
             begin = time.monotonic()
-            vectors = self._embedder.embed_documents([chunk.indexed_text for chunk in batch])
-            self._note(len(batch), time.monotonic() - begin)
-            self._vectors |= {
-                chunk.content_hash: vector for chunk, vector in zip(batch, vectors, strict=True)
-            }
+            window.note(
+                batch, self._embedder.embed_documents([chunk.indexed_text for chunk in batch])
+            )
+            self._count(len(batch), time.monotonic() - begin)
             first += len(batch)
 
-    def _note(self, number: int, seconds: float) -> None:
-        """Count, and fit the next call to the machine."""
+    def _count(self, number: int, seconds: float) -> None:
+        """Tell of it, and fit the next call to the machine."""
         self._tally.chunks += number
         self._tally.embed_seconds += seconds
         if seconds < CALL_SECONDS / 2 and number == self._in_call:
             self._in_call = min(_MOST_IN_CALL, 2 * self._in_call)
         elif seconds > CALL_SECONDS * 2:
             self._in_call = max(_FIRST_CALL, self._in_call // 2)
-
-    def _of(self, chunks: Sequence[Chunk]) -> Vectors:
-        if not chunks:
-            return np.zeros((0, self._embedder.dimensions), dtype=np.float32)
-        return np.stack([self._vectors[chunk.content_hash] for chunk in chunks])
