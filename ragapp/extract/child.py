@@ -78,9 +78,10 @@ def extract(
 def close() -> None:
     """End the readers that wait; the next call starts one anew."""
     with _lock:
-        waiting = list(_waiting)
-        _waiting.clear()
-    for reader in waiting:
+        ended = [reader for waiting in _waiting.values() for reader in waiting]
+        for waiting in _waiting.values():
+            waiting.clear()
+    for reader in ended:
         reader.end()
 
 
@@ -89,7 +90,7 @@ atexit.register(close)
 
 def _run(order: dict[str, Any], content: bytes, limits: Limits) -> bytes:
     """What the child wrote; it and whatever it started are gone afterwards."""
-    reader = _take()
+    reader = _take("office" if content.startswith(_OFFICE) else "text")
     try:
         status, written = reader.read(order, content, limits.wall_seconds)
     except _ReaderLostError:
@@ -109,13 +110,14 @@ class _ReaderLostError(Exception):
 class _Reader:
     """A process that reads one document at a time, each in a child of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: str) -> None:
+        self.family = family
         # A fork of this process must not speak to its parent's readers.
         self.owner = os.getpid()
         self.is_late = False
         # -I keeps the caller's environment and site hooks out; the package's root is given by name.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, str(ROOT)],
+            [sys.executable, "-I", "-c", _BOOT, str(ROOT), family],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -179,19 +181,22 @@ class _Reader:
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
-# Readers that wait for a document; more than these are ended after their call.
+# How PDF files and zipped office files begin; readers of all else do without their libraries.
+_OFFICE = (b"%PDF", b"PK\x03\x04")
+# Readers of one family that wait for a document; more than these are ended after their call.
 _MOST_WAITING = 4
-_waiting: list[_Reader] = []
+_waiting: dict[str, list[_Reader]] = {"office": [], "text": []}
 _lock = threading.Lock()
 
 
-def _take() -> _Reader:
+def _take(family: str) -> _Reader:
     """A reader that waits, else a new one."""
     while True:
         with _lock:
-            reader = _waiting.pop() if _waiting else None
+            waiting = _waiting[family]
+            reader = waiting.pop() if waiting else None
         if reader is None:
-            return _Reader()
+            return _Reader(family)
         if reader.owner == os.getpid() and reader.is_usable:
             return reader
         reader.end()
@@ -199,14 +204,16 @@ def _take() -> _Reader:
 
 def _put_back(reader: _Reader) -> None:
     with _lock:
-        if reader.is_usable and len(_waiting) < _MOST_WAITING:
-            _waiting.append(reader)
+        waiting = _waiting[reader.family]
+        if reader.is_usable and len(waiting) < _MOST_WAITING:
+            waiting.append(reader)
             return
     reader.end()
 
 
 _BOOT = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from ragapp.extract.worker import main; main()"
+    "import sys; sys.path.insert(0, sys.argv[1]); from ragapp.extract.worker import main;"
+    " main(sys.argv[2])"
 )
 
 

@@ -1,4 +1,4 @@
-"""The reader's process: it loads the formats once, then forks a child for each document.
+"""The reader's process: it loads its formats once, then forks a child for each document.
 
 Runs with an empty environment and never imports Django. An order on standard input is one line of
 JSON and then the document's bytes; the answer on standard output is one line of JSON with the
@@ -13,15 +13,27 @@ import resource
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from ragapp.extract.formats import EXTRACTOR_BY_TYPE, EmptyTextError, UnsupportedTypeError, read
+from ragapp.extract.formats import (
+    EXTRACTOR_BY_TYPE,
+    EmptyTextError,
+    UnsupportedTypeError,
+    load_office,
+    read,
+)
 from ragapp.extract.formats.refusal import RefusedError
 
 _PIECE = 1 << 16
 
 
-def main() -> None:
-    """Carry out the orders on standard input, one after the other, until it is closed."""
+def main(family: str) -> None:
+    """Carry out the orders on standard input, one after the other, until it is closed.
+
+    Args:
+        family: "office" loads the libraries of those formats before the first document.
+    """
     orders, answers = _private_streams()
+    if family == "office":
+        load_office()
     # The first page costs a second reading's time in tables that every child then shares.
     read(b"<html><body><p>warm</p></body></html>", "text/html", "")
     gc.freeze()  # Pages that no collection touches stay shared with the children.

@@ -1,5 +1,6 @@
 """One extractor per content type; a new format is one module and one line here."""
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.message import Message
@@ -10,18 +11,30 @@ from ragapp.extract.formats import sniff
 from ragapp.extract.formats.grid import extract_csv
 from ragapp.extract.formats.html import extract_html
 from ragapp.extract.formats.markdown import extract_markdown
-from ragapp.extract.formats.pdf import extract_pdf
 from ragapp.extract.formats.plain import clean, extract_plain
-from ragapp.extract.formats.slides import extract_slides
-from ragapp.extract.formats.word import extract_word
 
 # Bytes and the declared character set (may be empty) to a document.
 Extractor = Callable[[bytes, str], Document]
 
+
+def _later(name: str) -> Extractor:
+    """The extractor of an office format, whose library is imported when a document needs it.
+
+    Each document is read in a fork, which costs by the memory that its parent has touched.
+    """
+
+    def extract(content: bytes, charset: str) -> Document:
+        module = importlib.import_module(f"{__name__}.{name}")
+        extractor: Extractor = getattr(module, f"extract_{name}")
+        return extractor(content, charset)
+
+    return extract
+
+
 EXTRACTOR_BY_TYPE: Mapping[str, Extractor] = {
-    "application/pdf": extract_pdf,
-    sniff.SLIDES: extract_slides,
-    sniff.WORD: extract_word,
+    "application/pdf": _later("pdf"),
+    sniff.SLIDES: _later("slides"),
+    sniff.WORD: _later("word"),
     "application/xhtml+xml": extract_html,
     "text/csv": extract_csv,
     "text/html": extract_html,
@@ -45,6 +58,12 @@ TYPE_BY_ENDING: Mapping[str, str] = {
     "pptx": sniff.SLIDES,
     "txt": "text/plain",
 }
+
+
+def load_office() -> None:
+    """Import now what office formats need."""
+    for name in ("pdf", "slides", "word"):
+        importlib.import_module(f"{__name__}.{name}")
 
 
 class UnsupportedTypeError(Exception):

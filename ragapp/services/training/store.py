@@ -14,6 +14,7 @@ from ragapp.services import corpora, index, limits
 from ragapp.services.training.lease import Lease
 from ragapp.services.training.tally import Tally
 from ragapp.services.training.work import Read, Wanted
+from tenants.models.scoped import tenant_scope
 
 _STAYS = " What an earlier training read of it stays in use."
 
@@ -35,7 +36,7 @@ class Store:
 
     def is_duplicate(self, wanted: Wanted, read: Read) -> bool:
         """Whether another document of the corpus with the same text is in use."""
-        with self._lease.writing():
+        with tenant_scope(self._lease.tenant_id):
             return self._first(wanted, read)
 
     def read(self, wanted: Wanted, read: Read, vectors: Vectors) -> None:
