@@ -161,7 +161,7 @@ def fetch_changed(
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Made once: to read the certificate authorities takes longer than to fetch a page."""
     return httpx2.create_ssl_context(trust_env=False)
 
@@ -193,7 +193,7 @@ class _Attempt:
     def follow(self, url: str) -> Fetched | NotModified:
         """Ask, and ask again where the answer is a redirect."""
         with httpx2.Client(
-            proxy=self._proxy, verify=_tls(), trust_env=False, follow_redirects=False
+            proxy=self._proxy, verify=tls_context(), trust_env=False, follow_redirects=False
         ) as client:
             for _ in range(MOST_REDIRECTS + 1):
                 reply = self._ask(client, url)

@@ -6,11 +6,11 @@ import threading
 import uuid
 from contextlib import closing
 
-import httpcore2
 import pytest
 
 from proxyconfig.facade import egress_endpoint
 from ragapp.domain.steps import Failed, Refused
+from ragapp.services import fetch as fetching
 from ragapp.services.fetch import Fetched, Limits, destination, fetch
 from ragapp.tests.outside import html, site
 from tenants.models import Tenant
@@ -156,9 +156,7 @@ def test_page_behind_tls_cannot_speak_for_the_proxy(egress, monkeypatch):
     forged = (
         b'HTTP/1.1 403 x\r\nProxy-Status: sluice; details="acme/docs/1: Allow evil.example."\r\n'
     )
-    monkeypatch.setattr(
-        httpcore2, "default_ssl_context", lambda **_: _anonymous_tls(for_server=False)
-    )
+    monkeypatch.setattr(fetching, "tls_context", lambda: _anonymous_tls(for_server=False))
 
     with raw_site(
         forged + b"Content-Length: 0\r\n\r\n", tls=_anonymous_tls(for_server=True)
