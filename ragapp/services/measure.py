@@ -26,6 +26,7 @@ from ragapp.domain.tuning import WEIGHTS
 from ragapp.models import Chunk, Evaluation, Purpose
 from ragapp.services import calibration, search, web_search
 from ragapp.services.answer import settings_for
+from ragapp.services.borrowed import Borrowed
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
 from tenants.errors import SluiceError, TransientError
@@ -236,31 +237,12 @@ class _Entries:
         """The answer begins anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Lane:
+class _Lane(Borrowed):
     """An engine whose sessions wait in another lane than the tenant's people."""
 
-    engine: Engine
-    lane: str
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self.engine.name
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it can still serve."""
-        return self.engine.is_alive
-
-    @property
-    def context_tokens(self) -> int:
-        """The model's."""
-        return self.engine.context_tokens
-
-    def count(self, text: str) -> int:
-        """Tokens of ``text``."""
-        return self.engine.count(text)
+    def __init__(self, engine: Engine, lane: str) -> None:
+        super().__init__(engine)
+        self._lane = lane
 
     def open(
         self,
@@ -270,10 +252,7 @@ class _Lane:
         cancel: threading.Event | None = None,
     ) -> Session:
         """A session in the lane of evaluations, whichever was asked for."""
-        return self.engine.open(messages, lane=self.lane, cancel=cancel)
-
-    def close(self) -> None:
-        """Nothing: the engine is everybody's."""
+        return super().open(messages, lane=self._lane, cancel=cancel)
 
 
 def _hits(judged: Judged, found: Sequence[_Found]) -> list[Json]:

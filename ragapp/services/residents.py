@@ -6,51 +6,17 @@ unloaded when room is needed for another; the one that was asked for longest ago
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
-from ragapp.domain.engine import Engine, Message, Session
+from ragapp.domain.engine import Engine
+from ragapp.services.borrowed import Borrowed
 from tenants.errors import TransientError
 
 
-class Lease:
+class Lease(Borrowed):
     """An engine that stays loaded for as long as this is referred to."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._engine.name
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it can still serve."""
-        return self._engine.is_alive
-
-    @property
-    def context_tokens(self) -> int:
-        """Longest prompt and answer together."""
-        return self._engine.context_tokens
-
-    def count(self, text: str) -> int:
-        """Tokens of ``text``."""
-        return self._engine.count(text)
-
-    def open(
-        self,
-        messages: Sequence[Message],
-        *,
-        lane: str = "",
-        cancel: threading.Event | None = None,
-    ) -> Session:
-        """A session; see the port."""
-        return self._engine.open(messages, lane=lane, cancel=cancel)
-
-    def close(self) -> None:
-        """Nothing: the engine is others' too."""
 
 
 @dataclass(slots=True)

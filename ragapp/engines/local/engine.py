@@ -136,25 +136,16 @@ class LocalSession(ChatSession):
         *,
         queue_seconds: float,
     ) -> None:
-        super().__init__(
-            messages,
-            engine.chat,
-            end_tokens=engine.end_tokens,
-            context_tokens=engine.context_tokens,
-            queue_seconds=queue_seconds,
-        )
+        super().__init__(engine, messages, place, queue_seconds=queue_seconds)
         self._engine = engine
-        self._place: Place | None = place
         self._sequence: CachedSequence | None = engine.sequence()
 
     def close(self) -> None:
         """Free the cache and the place."""
-        place, self._place = self._place, None
         sequence, self._sequence = self._sequence, None
         if sequence is not None:
             sequence.release()
-        if place is not None:
-            self._engine.leave(place)
+        super().close()
 
     def _read(self, prefix: Sequence[int], cancel: threading.Event | None) -> Outcome:
         return self._carry_out(ReadJob(self._live(), prefix), cancel=cancel)

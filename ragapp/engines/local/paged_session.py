@@ -28,22 +28,9 @@ class PagedSession(ChatSession):
         *,
         queue_seconds: float,
     ) -> None:
-        super().__init__(
-            messages,
-            engine.chat,
-            end_tokens=engine.end_tokens,
-            context_tokens=engine.context_tokens,
-            queue_seconds=queue_seconds,
-        )
+        super().__init__(engine, messages, place, queue_seconds=queue_seconds)
         self._engine = engine
-        self._place: Place | None = place
         self._known: list[Sequence[int]] = []
-
-    def close(self) -> None:
-        """Free the place; the pages go when others need them."""
-        place, self._place = self._place, None
-        if place is not None:
-            self._engine.leave(place)
 
     def _read(self, prefix: Sequence[int], cancel: threading.Event | None) -> Outcome:
         forwarded = self._forwarded(prefix)

@@ -8,11 +8,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from ragapp.domain.engine import Finish, Generation, Message, Usage, continued
-from ragapp.engines.local.chat import Chat
 from ragapp.engines.local.writing import Stop, TokenChoices
 from tenants.errors import PermanentError, SluiceError
+
+if TYPE_CHECKING:
+    from ragapp.engines.local.chat_engine import ChatEngine
+    from ragapp.engines.local.scheduler import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +31,27 @@ class Outcome:
 
 
 class ChatSession(ABC):
-    """A prompt that was read; see the ``Session`` port."""
+    """A prompt that was read; see the ``Session`` port.
+
+    Args:
+        place: The engine's, held until the close.
+        queue_seconds: How long it was waited for.
+    """
 
     def __init__(
         self,
+        engine: "ChatEngine[Any]",  # Any: the engine's own kind of session, which is this one.
         messages: Sequence[Message],
-        chat: Chat,
+        place: "Place",
         *,
-        end_tokens: frozenset[int],
-        context_tokens: int,
         queue_seconds: float,
     ) -> None:
         self._messages = tuple(messages)
-        self._chat = chat
-        self._end_tokens = end_tokens
-        self._context_tokens = context_tokens
+        self._chat = engine.chat
+        self._end_tokens = engine.end_tokens
+        self._context_tokens = engine.context_tokens
+        self._leave = engine.leave
+        self._place: Place | None = place
         self._answered: tuple[Message, ...] | None = None
         self._usage = Usage(queue_seconds=queue_seconds)
 
@@ -113,9 +123,11 @@ class ChatSession(ABC):
         mean = total / written if written and total is not None else None
         return Generation(text, written, outcome.finish, mean)
 
-    @abstractmethod
     def close(self) -> None:
-        """Free what the session holds. Closing twice is fine."""
+        """Free the place. Closing twice is fine."""
+        place, self._place = self._place, None
+        if place is not None:
+            self._leave(place)
 
     @abstractmethod
     def _read(self, prefix: Sequence[int], cancel: threading.Event | None) -> Outcome:
