@@ -137,7 +137,7 @@ def _store(
         )
         ids[row.pk] = text.id
         size = index.write(row, chunks, vectors[first : first + len(chunks)])
-        written = index.Size(written.chunks + size.chunks, written.lexemes + size.lexemes)
+        written += size
         first += len(chunks)
     corpora.count(corpus.pk, documents=len(documents), plus=written)
     return ids

@@ -115,14 +115,14 @@ class _Reader:
         # A fork of this process must not speak to its parent's readers.
         self.owner = os.getpid()
         self.is_late = False
-        # -I keeps the caller's environment and site hooks out; the package's root is given by name.
+        # -P and -s keep the caller's folders and hooks out; the package's root is given by name.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, str(ROOT), family],
+            [sys.executable, "-P", "-s", "-c", _BOOT, str(ROOT), family],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env={"LANG": "C.UTF-8", "PATH": os.defpath},
+            env=_ENVIRONMENT,
             start_new_session=True,
         )
 
@@ -211,6 +211,13 @@ def _put_back(reader: _Reader) -> None:
     reader.end()
 
 
+# All memory from glibc, in large pages where the kernel has them: a fork costs by the page.
+_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "PATH": os.defpath,
+    "PYTHONMALLOC": "malloc",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from ragapp.extract.worker import main;"
     " main(sys.argv[2])"

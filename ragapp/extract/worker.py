@@ -31,6 +31,7 @@ def main(family: str) -> None:
     Args:
         family: "office" loads the libraries of those formats before the first document.
     """
+    os.nice(10)  # The embedder beside it is what a training waits for.
     orders, answers = _private_streams()
     if family == "office":
         load_office()

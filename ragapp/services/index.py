@@ -82,6 +82,9 @@ class Size:
     chunks: int = 0
     lexemes: int = 0
 
+    def __add__(self, other: "Size") -> "Size":
+        return Size(self.chunks + other.chunks, self.lexemes + other.lexemes)
+
 
 def write(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> Size:
     """Store the document's chunks and their postings; it must have none yet.
@@ -99,7 +102,7 @@ def write(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> Size
         with connection.cursor() as cursor:
             cursor.execute(statement, [*columns, document.title])
             count, lexemes = cursor.fetchone()
-        written = Size(written.chunks + count, written.lexemes + int(lexemes))
+        written += Size(count, int(lexemes))
     return written
 
 

@@ -4,7 +4,6 @@ from contextlib import closing, suppress
 from functools import partial
 
 from proxyconfig.facade import EgressEndpoint, egress_endpoint
-from ragapp import extract
 from ragapp.models import Corpus, Document, make_partition
 from ragapp.services import corpora, index, serving
 from ragapp.services.discover import discover
@@ -16,11 +15,13 @@ from ragapp.services.training.store import Store
 from ragapp.services.training.tally import Tally
 from ragapp.services.training.window import Embedding, Window
 from ragapp.services.training.work import Outcome, Read, Unchanged, Unreadable, Wanted
-from tenants.errors import QuotaError, SluiceError
+from tenants.errors import SluiceError
 from tenants.models.operation import Operation
 from tenants.models.scoped import tenant_scope
 from tenants.services import operations
 
+# Documents in one commit: what a kill can cost of the embedder's work.
+_STORED_AT_ONCE = 16
 # Documents that are noted as unchanged in one statement.
 _NOTED_AT_ONCE = 100
 
@@ -81,7 +82,6 @@ class _Training:
             raise
         finally:
             self._embedding.close()
-            extract.close()
         self._end(corpus)
 
     def _release(self) -> None:
@@ -155,34 +155,30 @@ class _Training:
                 self._take_text(wanted, outcome)
 
     def _take_text(self, wanted: Wanted, read: Read) -> None:
-        """Into the window, unless the same text is on its way or in use already."""
+        """Into the window, unless the same text is on its way already."""
         for window in (self._embedding.window, self._filling):
             if window is not None and read.text_hash in window.texts:
                 window.twins.append((wanted, read))
                 return
-        if self._store.is_duplicate(wanted, read):
-            self._store.duplicate(wanted, read)
-        else:
-            self._filling.add(wanted, read, self._store.known_vectors(wanted))
+        self._filling.add(wanted, read, self._store.known_vectors(wanted))
 
     def _turn(self) -> None:
         """Hand the window to the model, and store the one that the model had."""
         self._note_unchanged()
         done = self._embedding.fetch(self._lease.beat)
         if not self._filling.is_empty:
+            self._filling.set_aside(self._store.in_use)
             self._embedding.begin(self._filling)
             self._filling = Window()
         if done is not None:
             self._write(done)
 
     def _write(self, window: Window) -> None:
-        """Store its documents, one by one, then those that say the same."""
-        for wanted, read, vectors in window.embedded(self._dimensions):
+        """Store its documents, a few in each commit, then those that say the same."""
+        done = window.embedded(self._dimensions)
+        for first in range(0, len(done), _STORED_AT_ONCE):
             self._lease.beat("index")
-            try:
-                self._store.read(wanted, read, vectors)
-            except QuotaError as error:
-                self._store.unreadable(wanted, error.message)
+            self._store.read(done[first : first + _STORED_AT_ONCE])
         for wanted, read in window.twins:
             self._lease.beat("index")
             self._store.duplicate(wanted, read)

@@ -4,7 +4,7 @@ Every write is made under the lease and on the document's locked row. A document
 meanwhile has no row, so nothing of it comes back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from django.utils import timezone
 
@@ -13,7 +13,8 @@ from ragapp.models import Document, DocumentState
 from ragapp.services import corpora, index, limits
 from ragapp.services.training.lease import Lease
 from ragapp.services.training.tally import Tally
-from ragapp.services.training.work import Read, Wanted
+from ragapp.services.training.work import Read, Wanted, is_own
+from tenants.errors import QuotaError
 from tenants.models.scoped import tenant_scope
 
 _STAYS = " What an earlier training read of it stays in use."
@@ -34,44 +35,59 @@ class Store:
             document = Document.objects.filter(pk=wanted.pk).defer("text").first()
             return dict(index.vector_by_hash(document)) if document else {}
 
-    def is_duplicate(self, wanted: Wanted, read: Read) -> bool:
-        """Whether another document of the corpus with the same text is in use."""
+    def in_use(self, texts: Set[str]) -> Mapping[str, int]:
+        """The document of the corpus that has a text in retrieval, by the text's hash."""
         with tenant_scope(self._lease.tenant_id):
-            return self._first(wanted, read)
+            return self._in_use(texts)
 
-    def read(self, wanted: Wanted, read: Read, vectors: Vectors) -> None:
-        """The document with all that is searched of it, in one commit.
+    def read(self, group: Sequence[tuple[Wanted, Read, Vectors]]) -> None:
+        """Each document with all that is searched of it, in one commit; all texts are different.
 
-        Raises:
-            QuotaError: the tenant's limit of corpus bytes is spent; nothing was written.
+        Where the tenant's limit of corpus bytes is spent, those that still fit are stored alone.
         """
+        try:
+            self._read(group)
+        except QuotaError as error:
+            if len(group) == 1:
+                self.unreadable(group[0][0], error.message)
+                return
+            for one in group:
+                self.read([one])
+
+    def _read(self, group: Sequence[tuple[Wanted, Read, Vectors]]) -> None:
+        plus, minus = index.Size(), index.Size()
         with self._lease.writing():
-            document = self._locked(wanted)
-            if document is None:
-                return
+            document_by_key = self._locked([wanted for wanted, _, _ in group])
             # The one that it was a duplicate of, or is now, may have been written a moment ago.
-            if self._first(wanted, read):
-                self._write_duplicate(document, read)
-                return
-            self._admit(wanted, read.size_bytes - document.size_bytes)
-            before = document.text_hash if document.chunk_count else ""
-            deleted = index.delete(document) if document.chunk_count else index.Size()
-            self._fill(document, read, DocumentState.READY)
-            document.chunk_count = len(read.chunks)
-            document.save()
-            written = index.write(document, read.chunks, vectors)
-            corpora.count(self._lease.corpus_id, plus=written, minus=deleted)
-            if before != read.text_hash:
-                corpora.free_duplicate(self._lease.corpus_id, before)
-        self._tally.ready += 1
+            first_by_text = self._in_use({read.text_hash for _, read, _ in group})
+            there = [one for one in group if one[0].pk in document_by_key]
+            own = [one for one in there if is_own(one[0], one[1], first_by_text)]
+            self._admit([(wanted, read, document_by_key[wanted.pk]) for wanted, read, _ in own])
+            for wanted, read, vectors in own:
+                document = document_by_key[wanted.pk]
+                before = document.text_hash if document.chunk_count else ""
+                minus += index.delete(document) if document.chunk_count else index.Size()
+                self._fill(document, read, DocumentState.READY)
+                document.chunk_count = len(read.chunks)
+                document.save()
+                plus += index.write(document, read.chunks, vectors)
+                if before != read.text_hash:
+                    corpora.free_duplicate(self._lease.corpus_id, before)
+            corpora.count(self._lease.corpus_id, plus=plus, minus=minus)
+        self._tally.ready += len(own)
+        self._tally.deleted += len(group) - len(there)
+        for wanted, read, _ in there:
+            if not is_own(wanted, read, first_by_text):
+                self.duplicate(wanted, read)
 
     def duplicate(self, wanted: Wanted, read: Read) -> None:
         """The document as a duplicate; queued again if the first was deleted meanwhile."""
         with self._lease.writing():
-            document = self._locked(wanted)
+            document = self._locked([wanted]).get(wanted.pk)
             if document is None:
+                self._tally.deleted += 1
                 return
-            if not self._first(wanted, read):
+            if is_own(wanted, read, self._in_use({read.text_hash})):
                 document.state = DocumentState.QUEUED
                 document.save(update_fields=["state"])
                 return
@@ -88,8 +104,9 @@ class Store:
     def unreadable(self, wanted: Wanted, error: str) -> None:
         """The document's error; what an earlier training read of it stays in use."""
         with self._lease.writing():
-            document = self._locked(wanted)
+            document = self._locked([wanted]).get(wanted.pk)
             if document is None:
+                self._tally.deleted += 1
                 return
             document.state = DocumentState.FAILED
             document.error = error + (_STAYS if document.chunk_count else "")
@@ -125,20 +142,24 @@ class Store:
         document.fetched_at = timezone.now()
         document.trace_id = self._lease.trace_id
 
-    def _admit(self, wanted: Wanted, more: int) -> None:
-        """Take room for what a fetched page grew by; a file took its own when it was uploaded."""
-        if more > 0 and not wanted.url.startswith("upload:"):
+    def _admit(self, grown: Sequence[tuple[Wanted, Read, Document]]) -> None:
+        """Take room for what fetched pages grew by; a file took its own when it was uploaded."""
+        more = sum(
+            read.size_bytes - document.size_bytes
+            for wanted, read, document in grown
+            if not wanted.url.startswith("upload:")
+        )
+        if more > 0:
             limits.admit_bytes(self._lease.tenant, more)
 
-    def _first(self, wanted: Wanted, read: Read) -> bool:
-        same = Document.objects.filter(
-            corpus_id=self._lease.corpus_id, text_hash=read.text_hash, chunk_count__gt=0
+    def _in_use(self, texts: Set[str]) -> Mapping[str, int]:
+        found = Document.objects.filter(
+            corpus_id=self._lease.corpus_id, text_hash__in=texts, chunk_count__gt=0
         )
-        return same.exclude(pk=wanted.pk).exists()
+        return dict(found.values_list("text_hash", "pk"))
 
-    def _locked(self, wanted: Wanted) -> Document | None:
-        """The row, which nobody deletes until the commit; None where it is gone."""
-        document = Document.objects.select_for_update().defer("text").filter(pk=wanted.pk).first()
-        if document is None:
-            self._tally.deleted += 1
-        return document
+    def _locked(self, wanted: Sequence[Wanted]) -> Mapping[int, Document]:
+        """The rows, which nobody deletes until the commit, by key; none where one is gone."""
+        keys = [one.pk for one in wanted]
+        # In one order, so that no two ever wait for each other.
+        return Document.objects.select_for_update().defer("text").order_by("pk").in_bulk(keys)

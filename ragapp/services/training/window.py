@@ -7,7 +7,7 @@ is read and the last is stored.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
@@ -16,7 +16,7 @@ from ragapp.domain.chunk import Chunk
 from ragapp.domain.engine import Embedder, Vectors
 from ragapp.services.index import Vector
 from ragapp.services.training.tally import Tally
-from ragapp.services.training.work import Read, Wanted
+from ragapp.services.training.work import Read, Wanted, is_own
 
 # Chunks that are embedded together; their vectors and texts bound the memory.
 CHUNKS = 512
@@ -44,36 +44,47 @@ class Window:
         self.twins: list[tuple[Wanted, Read]] = []
         self._documents: list[tuple[Wanted, Read]] = []
         self._vectors: dict[str, Vector] = {}
-        self._new: dict[str, Chunk] = {}
+        self._size = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether it has no document."""
-        return not self._documents
+        return not self._documents and not self.twins
 
     @property
     def is_worth_a_call(self) -> bool:
         """Whether there is enough for the model to begin with."""
-        return len(self._new) >= FEWEST_CHUNKS
+        return self._size >= FEWEST_CHUNKS
 
     @property
     def is_full(self) -> bool:
         """Whether it may hold no more."""
-        return len(self._new) >= CHUNKS or len(self.twins) >= MOST_TWINS
+        return self._size >= CHUNKS or len(self.twins) >= MOST_TWINS
 
-    def add(self, wanted: Wanted, read: Read, known: dict[str, Vector]) -> None:
-        """Take a document; chunks of the same hash are embedded once, known ones not at all."""
+    def add(self, wanted: Wanted, read: Read, known: Mapping[str, Vector]) -> None:
+        """Take a document; chunks whose vectors are known are not embedded again."""
         self.texts.add(read.text_hash)
         self._documents.append((wanted, read))
-        for chunk in read.chunks:
-            if chunk.content_hash in known:
-                self._vectors[chunk.content_hash] = known[chunk.content_hash]
-            else:
-                self._new.setdefault(chunk.content_hash, chunk)
+        self._vectors |= known
+        self._size += sum(chunk.content_hash not in known for chunk in read.chunks)
+
+    def set_aside(self, in_use: Callable[[Set[str]], Mapping[str, int]]) -> None:
+        """Make twins of those whose text another document has in retrieval already.
+
+        Args:
+            in_use: a document for each of these hashes of texts that has one.
+        """
+        first_by_text = in_use(self.texts)
+        documents, self._documents = self._documents, []
+        for wanted, read in documents:
+            stays = is_own(wanted, read, first_by_text)
+            (self._documents if stays else self.twins).append((wanted, read))
 
     def wanted_chunks(self) -> list[Chunk]:
-        """What has no vector yet, the longest first."""
-        return sorted(self._new.values(), key=lambda chunk: -chunk.tokens)
+        """What has no vector yet, each once, the longest first."""
+        chunks = (chunk for _, read in self._documents for chunk in read.chunks)
+        new = {c.content_hash: c for c in chunks if c.content_hash not in self._vectors}
+        return sorted(new.values(), key=lambda chunk: -chunk.tokens)
 
     def note(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Keep what the model gave."""

@@ -1,5 +1,6 @@
 """What travels between the stages of a training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ragapp.domain.chunk import Chunk
@@ -53,3 +54,8 @@ class Unreadable:
 
 
 Outcome = Read | Unchanged | Unreadable
+
+
+def is_own(wanted: Wanted, read: Read, first_by_text: Mapping[str, int]) -> bool:
+    """Whether no other document has the text in retrieval."""
+    return first_by_text.get(read.text_hash, wanted.pk) == wanted.pk

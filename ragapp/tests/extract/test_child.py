@@ -205,12 +205,11 @@ def test_a_reader_that_dies_is_replaced():
 
 def _children() -> set[str]:
     """Process numbers; other tests' services may be among them."""
-    mine = str(os.getpid())
-    stats = {
-        path.parent.name: path.read_text().rpartition(")")[2].split() for path in _stat_files()
-    }
-    return {pid for pid, fields in stats.items() if fields[1] == mine and fields[0] != "Z"}
-
-
-def _stat_files() -> list[Path]:
-    return [path for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    mine, found = str(os.getpid()), set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        # A process may end while the list is read.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if parent == mine and state != "Z":
+                found.add(path.parent.name)
+    return found
