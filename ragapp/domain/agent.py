@@ -14,6 +14,7 @@ from typing import Any
 
 from ragapp.domain import ends, features, followup, prompt
 from ragapp.domain.answering import PASSAGES
+from ragapp.domain.attempt import Attempt
 from ragapp.domain.citation import CitedAnswer, cite, supported_share
 from ragapp.domain.ends import Answer, Looked
 from ragapp.domain.engine import Generation
@@ -91,42 +92,6 @@ class Reader:
 
     count: Callable[[str], int]
     context_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """An answer with its grades, the one of the whole answer last."""
-
-    cited: CitedAnswer
-    grades: tuple[Grade, ...]
-
-    @property
-    def is_refused(self) -> bool:
-        """By the whole answer's grade where that is calibrated, else by any of its parts."""
-        whole = self.grades[-1]
-        deciding = self.grades if whole.probability is None else (whole,)
-        return any(grade.verdict is GradeVerdict.REFUSED for grade in deciding)
-
-    @property
-    def can_stand(self) -> bool:
-        """Whether it may be given at all."""
-        return not self.is_refused and supported_share(self.cited) > 0
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether it clears a second try's bar: those are made mostly where nothing is right."""
-        whole = self.grades[-1]
-        return whole.probability is None or whole.verdict is GradeVerdict.ACCEPTED
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether there is nothing to mend."""
-        return self.can_stand and supported_share(self.cited) == 1
-
-    @property
-    def worth(self) -> tuple[float, float]:
-        """The better of two has the larger."""
-        return supported_share(self.cited), self.grades[-1].probability or 0.0
 
 
 def agent(
@@ -319,7 +284,7 @@ class _Run:
 
     def _write(self, numbers: tuple[int, ...]) -> Flow:
         """Generate from the usable passages; where the checks object, once more."""
-        best: _Attempt | None = None
+        best: Attempt | None = None
         allowed, choices = numbers, tuple[str, ...]()
         for tries in range(MOST_TRIES):
             if not allowed or not self._generations_left or self._is_late():
@@ -335,7 +300,7 @@ class _Run:
         return ends.found(best.cited, self._looked) if best else None
 
     def _second_try(
-        self, numbers: tuple[int, ...], attempt: "_Attempt"
+        self, numbers: tuple[int, ...], attempt: Attempt
     ) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """What a second answer may use: nothing where it could only be the same again.
 
@@ -353,7 +318,7 @@ class _Run:
 
     def _answer(
         self, numbers: tuple[int, ...], choices: tuple[str, ...]
-    ) -> Generator[Step[Any], Any, "_Attempt"]:
+    ) -> Generator[Step[Any], Any, Attempt]:
         """One generation with its checks."""
         passages = self._looked.passages
         written = yield from ask(
@@ -372,7 +337,7 @@ class _Run:
         )
         grades = yield from self._check(cited, written)
         self._looked.wrote(cited.text, grades[-1].probability)
-        return _Attempt(cited, grades)
+        return Attempt(cited, grades)
 
     def _check(
         self, cited: CitedAnswer, written: Generation

@@ -5,7 +5,6 @@ else. A refusal or a failure is a value, not an exception: the document's error,
 honest end, is made of it.
 """
 
-import ipaddress
 import json
 import re
 import ssl
@@ -14,20 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 
 from proxyconfig.facade import EgressEndpoint
+from ragapp.domain.destination import destination, is_plain, is_private, joined, shown
 from ragapp.domain.steps import Failed, Refused
 
 TRACE_HEADER = "X-Sluice-Trace"
 MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSAL_BYTES = 64_000
-# Control characters, spaces and backslashes are read differently by different parsers; half a
-# surrogate pair cannot even be stored.
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _NO_URL = (
     "This is no plain http or https URL. Write it with a scheme and a host,"
     " without a user name, spaces or backslashes."
@@ -226,7 +223,7 @@ class _Attempt:
             ) as response:
                 return self._read(response, url)
         except httpx2.InvalidURL as error:
-            raise _Broken(Failed(_shown(url), _NO_URL)) from error
+            raise _Broken(Failed(shown(url), _NO_URL)) from error
         except httpx2.ProxyError as error:
             raise self._tunnel_refused(url, error) from error
         except httpx2.ConnectError as error:
@@ -246,7 +243,7 @@ class _Attempt:
         if response.status_code in _REDIRECTS and "location" in response.headers:
             if self.posting is not None:
                 raise self._failed(url, "It redirects, and a key is not sent on. Correct its URL.")
-            return _joined(url, response.headers["location"])
+            return joined(url, response.headers["location"])
         if response.status_code == 304 and self.condition:
             return NotModified()
         if response.status_code != 200:
@@ -282,10 +279,8 @@ class _Attempt:
 
         The proxy decides on host and address; here it is only made sure that all read the same.
         """
-        parts = _split(url)
-        plain = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
-        if parts is None or not plain or "@" in parts.netloc or _UNSAFE.search(url):
-            raise _Broken(Failed(_shown(url), _NO_URL))
+        if not is_plain(url):
+            raise _Broken(Failed(shown(url), _NO_URL))
 
     def _note_connect(self, event: str, details: Mapping[str, object]) -> None:
         """Keep the header fields of the proxy's answer to CONNECT, which the library drops."""
@@ -325,7 +320,7 @@ class _Attempt:
                 tenant=self._tenant,
                 purpose=self.purpose,
                 detail=detail,
-                private=_is_private(urlsplit(url).hostname or ""),
+                private=is_private(url),
             )
         )
 
@@ -339,41 +334,9 @@ class _Attempt:
         return _Broken(Failed(destination(url), message, status))
 
 
-def destination(url: str) -> str:
-    """``host:port`` of a URL, as policies name it; the URL itself where it has none."""
-    parts = _split(url)
-    if parts is None or not parts.hostname:
-        return _shown(url)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-
-
 def _is_field(value: str) -> bool:
     """Whether it can be sent as it is: a server chose it."""
     return value.isascii() and value.isprintable()
-
-
-def _joined(url: str, location: str) -> str:
-    """Where a redirect leads; what makes no URL is left as it is, for the check to refuse."""
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        return location
-
-
-def _shown(url: str) -> str:
-    """As much of a refused URL as a message can show."""
-    return _UNSAFE.sub("?", url[:200])
-
-
-def _split(url: str) -> SplitResult | None:
-    """The URL's parts; None where it has no valid ones."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # Reading it is what checks it.
-    except ValueError:
-        return None
-    return parts
 
 
 def _refusal_body(response: httpx2.Response) -> dict[str, object]:
@@ -398,10 +361,3 @@ def _details(proxy_status: str) -> tuple[str, str]:
     plain = re.sub(r"\\(.)", r"\1", match[1])
     named = re.match(r"([^\s:]+/[^\s:]+): (.*)", plain)
     return (named[1], named[2]) if named else ("", plain)
-
-
-def _is_private(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from proxyconfig.facade import EgressEndpoint
 from ragapp.domain.chunk import Chunk, Sizes, split
+from ragapp.domain.destination import destination
 from ragapp.domain.engine import Embedder
 from ragapp.domain.fuse import Candidate, Fused, fuse
 from ragapp.domain.lexical import bm25
@@ -59,7 +60,7 @@ def search(query: str, limit: int, *, way: WayOut) -> WebHits | Refused | Failed
     hits = provider.hits(reply.content)
     if hits is None:
         message = f"It did not answer as {service.provider} does. Check which service it is."
-        return Failed(fetch.destination(asked.url), message)
+        return Failed(destination(asked.url), message)
     return WebHits(tuple(hits[:limit]), asked.told)
 
 
@@ -73,7 +74,7 @@ def page(url: str, *, way: WayOut) -> WebPage | Refused | Failed:
             reply.content, content_type=reply.content_type, url=reply.url, limits=_EXTRACTION
         )
     except ExtractionError as error:
-        return Failed(fetch.destination(url), error.message)
+        return Failed(destination(url), error.message)
     return WebPage(reply.url, document)
 
 

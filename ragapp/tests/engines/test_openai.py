@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from ragapp.engines.openai import OpenAIEngine, margin
+from ragapp.engines.openai import OpenAIEngine
+from ragapp.engines.openai.wire import margin
 from ragapp.tests.engines.completion_server import serve
 from ragapp.tests.engines.contract import CHAT, EngineContract
 from tenants.errors import InvalidError, PermanentError, TransientError

@@ -15,7 +15,7 @@ from ragapp.domain.defuse import defused
 from ragapp.domain.engine import Message
 from ragapp.domain.passage import Passage, Source
 from ragapp.engines.local.chat import Chat
-from ragapp.engines.openai import wire_messages
+from ragapp.engines.openai.wire import wire_messages
 from ragapp.extract import extract
 from ragapp.tests.factories import RunFactory
 from ragapp.tests.injections.attacks import ATTACKS, DELIMITER, FACT, FILES, FOREIGN

@@ -9,9 +9,10 @@ from contextlib import closing
 import pytest
 
 from proxyconfig.facade import egress_endpoint
+from ragapp.domain.destination import destination
 from ragapp.domain.steps import Failed, Refused
 from ragapp.services import fetch as fetching
-from ragapp.services.fetch import Fetched, Limits, destination, fetch
+from ragapp.services.fetch import Fetched, Limits, fetch
 from ragapp.tests.outside import html, site
 from tenants.models import Tenant
 from tests.wire.server import Reply
