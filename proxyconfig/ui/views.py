@@ -17,6 +17,7 @@ from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState
 from tenants.errors import InvalidError, NotVisibleError
 from tenants.ui.forms import refuse
+from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of
 
 # More than a page shows well; the REST API lists them all.
@@ -134,12 +135,11 @@ def _plan_page(request: TenantRequest, plan: Plan, form: DecisionForm) -> HttpRe
     }
     if revision is not None:
         context["outcome"] = progress.outcome(plan, revision)
-    is_live = request.htmx and revision is not None
-    template = "proxyconfig/_plan_progress.html" if is_live else "proxyconfig/plan_detail.html"
-    response = render(request, template, context)
-    if is_live and plan.state not in {ChangeState.APPROVED, ChangeState.APPLYING}:
-        response["HX-Refresh"] = "true"  # The plan's own state stands outside the live part.
-    return response
+    if not request.htmx or revision is None:
+        return render(request, "proxyconfig/plan_detail.html", context)
+    if plan.state not in {ChangeState.APPROVED, ChangeState.APPLYING}:
+        return renew_page(request)  # The plan's own state stands outside the live part.
+    return render(request, "proxyconfig/_plan_progress.html", context)
 
 
 def _plan(pk: int) -> Plan:

@@ -22,6 +22,7 @@ from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import InvalidError, NotVisibleError, SluiceError
 from tenants.ui.forms import refuse
+from tenants.ui.live import renew_page
 from tenants.ui.paging import PAGE_SIZE, newest_of, page_of
 
 # What the table of an evaluation's questions needs of each; trace and hits can be large.
@@ -217,12 +218,11 @@ def evaluation_delete(request: TenantRequest, pk: int) -> HttpResponse:
 
 
 def _progress(request: TenantRequest, evaluation: Evaluation, operation: object) -> HttpResponse:
-    context = {"operation": operation, "live_url": request.path}
-    response = render(request, "tenants/_operation.html", context)
     if evaluation.ended_at is not None or getattr(operation, "has_ended", True):
         # The page around the progress has the figures now.
-        response["HX-Refresh"] = "true"
-    return response
+        return renew_page(request)
+    context = {"operation": operation, "live_url": request.path}
+    return render(request, "tenants/_operation.html", context)
 
 
 def _sweep(evaluation: Evaluation) -> str:

@@ -21,6 +21,7 @@ from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import SluiceError
 from tenants.ui.forms import refuse
+from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of
 
 RECENT = 8
@@ -82,7 +83,7 @@ def run_detail(request: TenantRequest, trace_id: str) -> HttpResponse:
     run = runs.visible_run(trace_id, reader=reader_of(request.actor))
     if request.htmx:
         # The live part has ended: every part of the page has news.
-        return HttpResponse(headers={"HX-Refresh": "true"})
+        return renew_page(request)
     ledger = reverse("proxyconfig:connection-list", args=[request.tenant.slug])
     context = {
         "trace": Trace(run.entries),

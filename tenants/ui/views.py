@@ -25,6 +25,7 @@ from tenants.models import (
 )
 from tenants.services import operations, tokens
 from tenants.ui.forms import AuditFilter, TokenForm, refuse
+from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of, page_of
 
 # More of one kind than a page shows well; the REST API lists them all.
@@ -63,11 +64,10 @@ def operation_detail(request: TenantRequest, pk: int) -> HttpResponse:
     context = {"operation": operation, "live_url": operation.get_absolute_url()}
     if not request.htmx:
         return render(request, "tenants/operation_detail.html", context)
-    response = render(request, "tenants/_operation.html", context)
     if operation.has_ended:
         # The page around the live part shows the outcome: documents, counts, the corpus's state.
-        response["HX-Refresh"] = "true"
-    return response
+        return renew_page(request)
+    return render(request, "tenants/_operation.html", context)
 
 
 @require_POST

@@ -1,15 +1,17 @@
 """Corpora and documents, as those who keep them see them."""
 
 import re
+import time
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from playwright.sync_api import expect
 
 from ragapp.models import Document, DocumentState, SourceKind
 from ragapp.services import corpora
 from ragapp.tests.factories import CorpusFactory, DocumentFactory, SourceFactory, indexed
-from tenants.models import tenant_scope
+from tenants.models import Operation, tenant_scope
 from tenants.tests.factories import OperationFactory
 
 pytestmark = pytest.mark.browser
@@ -127,8 +129,9 @@ def test_files_are_handed_over(tab, alice, acme):
     expect(page.get_by_role("link", name="1.txt")).to_be_visible()
 
 
-def test_training_is_followed_and_can_be_cancelled(tab, alice, acme, corpus):
-    OperationFactory(
+@pytest.fixture
+def training(acme, corpus):
+    return OperationFactory(
         tenant=acme,
         kind="train",
         title="Train handbook",
@@ -139,6 +142,16 @@ def test_training_is_followed_and_can_be_cancelled(tab, alice, acme, corpus):
         unit="documents",
         steps=[{"name": "Read documents", "state": "Running", "message": "embed (40 of 120)"}],
     )
+
+
+def end(training) -> None:
+    with tenant_scope(training.tenant_id):
+        Operation.objects.filter(pk=training.pk).update(
+            state="Succeeded", done=120, ended_at=timezone.now()
+        )
+
+
+def test_training_is_followed_and_can_be_cancelled(tab, alice, acme, training):
     keeper = tab(alice.user)
 
     keeper.open(f"/t/{acme.slug}/corpora/handbook/")
@@ -146,6 +159,36 @@ def test_training_is_followed_and_can_be_cancelled(tab, alice, acme, corpus):
     keeper.page.get_by_role("button", name="Cancel the training").click()
 
     expect(keeper.page.get_by_text("The cancel was asked for.")).to_be_visible()
+
+
+def test_page_has_the_news_once_its_training_ends(tab, alice, acme, training):
+    keeper = tab(alice.user)
+    page = keeper.page
+    keeper.open(f"/t/{acme.slug}/corpora/handbook/")
+    expect(page.get_by_role("button", name="Training", exact=True)).to_be_disabled()
+
+    end(training)
+
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled(timeout=15_000)
+    expect(page.get_by_role("button", name="Cancel the training")).to_have_count(0)
+
+
+def test_training_that_ends_does_not_hold_back_who_leaves_the_page(tab, alice, acme, training):
+    keeper = tab(alice.user)
+    page = keeper.page
+    keeper.open(f"/t/{acme.slug}/corpora/handbook/")
+
+    def answer_slowly(route) -> None:
+        end(training)
+        connection.close()  # Playwright calls this in a context that has a connection of its own.
+        time.sleep(2.5)  # The page asks each second whether the training still runs.
+        route.continue_()
+
+    page.route(re.compile("/ask/"), answer_slowly)
+    page.get_by_role("link", name="Ask", exact=True).last.click()
+
+    page.wait_for_url(re.compile("/ask/"))
+    expect(page.get_by_label("Question")).to_be_visible()
 
 
 def test_form_says_which_line_is_wrong(tab, alice, acme, corpus):
