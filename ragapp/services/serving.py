@@ -14,6 +14,7 @@ from django.conf import settings
 from ragapp.domain.engine import Embedder, Engine, Reranker
 from ragapp.engines.embedder import SentenceEmbedder
 from ragapp.engines.local import load, start
+from ragapp.engines.memory import tune_allocator
 from ragapp.engines.reranker import CrossEncoderReranker
 from ragapp.models.chunk import DIMENSIONS
 from ragapp.services import language_models
@@ -39,6 +40,7 @@ def engine(name: str = "") -> Engine:
         PermanentError: there is no usable model at its place.
         TransientError: others are loaded and in use, and there is room for no more.
     """
+    tune_allocator()
     if not name:
         source = settings.GENERATOR
         return _residents.lease(f"default {source}", lambda: _start_default(source))
@@ -54,6 +56,7 @@ def embedder() -> Embedder:
     Raises:
         PermanentError: there is no usable model at that place, or its vectors do not fit.
     """
+    tune_allocator()
     source = settings.EMBEDDER or _packaged()
     with _embedder_lock:
         if source not in _embedder_by_source:
@@ -70,6 +73,7 @@ def reranker() -> Reranker | None:
     source = settings.RERANKER
     if not source:
         return None
+    tune_allocator()
     with _reranker_lock:
         if source not in _reranker_by_source:
             _reranker_by_source[source] = CrossEncoderReranker(source)

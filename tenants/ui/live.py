@@ -2,10 +2,12 @@
 
 import json
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
+
+from tenants.access import TenantRequest
 
 
-def renew_page(request: HttpRequest) -> HttpResponse:
+def renew_page(request: TenantRequest) -> HttpResponse:
     """The answer to a live part whose end is news for the page around it: htmx gets the page again.
 
     Only the page's main part is exchanged. A reload would cancel the way to another page that

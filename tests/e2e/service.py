@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
+import openai
+from openai.types.chat import ChatCompletion
 
 
 def is_reachable(address: str, port: int) -> bool:
@@ -53,6 +55,13 @@ class Service:
         ):
             lines = list(response.iter_lines())
         return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+
+    def chat(self, model: str, question: str) -> ChatCompletion:
+        """The same question through the official OpenAI client, whose base URL alone is ours."""
+        with openai.OpenAI(base_url=f"http://{self.address}/v1", api_key=self.key) as client:
+            return client.chat.completions.create(
+                model=model, messages=[{"role": "user", "content": question}]
+            )
 
     def _client(self, source: str | None = None) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}

@@ -36,6 +36,7 @@ def test_story(stack, world: World, portal: Portal) -> None:
     a_corpus_is_trained(portal, world)
     the_corpus_answers_with_its_sources(portal)
     the_tenants_address_answers_too(portal, acme)
+    programs_of_others_get_the_same_answer(acme)
     a_change_by_hand_is_healed(stack, portal, acme)
     the_other_pages_are_good_to_look_at(portal)
 
@@ -178,6 +179,17 @@ def the_tenants_address_answers_too(portal: Portal, acme: Service) -> None:
     assert "127.0.0.1" in inbound.inner_text()
     portal.open(f"/t/acme/connections/?trace={trace_id}")
     assert "acme/front" in portal.text()
+
+
+def programs_of_others_get_the_same_answer(acme: Service) -> None:
+    answer = acme.chat("sluice/docs", QUESTION)
+
+    message = answer.choices[0].message
+    sources = [annotation.url_citation for annotation in message.annotations or []]
+    assert "SNAT" in (message.content or "")
+    assert sources
+    assert all("/t/acme/documents/" in source.url for source in sources)
+    assert acme.run(answer.egress_id)["end"] == "Found"
 
 
 def a_change_by_hand_is_healed(stack, portal: Portal, acme: Service) -> None:
