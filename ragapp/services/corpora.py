@@ -24,7 +24,7 @@ from ragapp.models import (
     Upload,
 )
 from ragapp.models.rights import readable
-from ragapp.services import index
+from ragapp.services import conversations, index
 from tenants import audit
 from tenants.domain.actor import Actor
 from tenants.errors import ConflictError, InvalidError, NotVisibleError
@@ -108,6 +108,8 @@ def configure(corpus: Corpus, *, answering: Answering, schedule: str, actor: Act
 def delete_corpus(corpus: Corpus, *, actor: Actor) -> None:
     """Delete the corpus with its documents; nothing of them can be retrieved any more.
 
+    Questions that still wait to be answered in it fail, and its conversations are closed.
+
     Raises:
         ConflictError: it is being trained.
     """
@@ -117,7 +119,9 @@ def delete_corpus(corpus: Corpus, *, actor: Actor) -> None:
             code="corpus-in-training",
         )
     with transaction.atomic():
+        hold(corpus.pk)
         index.delete_corpus(corpus.tenant_id, corpus.pk)
+        conversations.close(corpus)
         audit.record(actor, "corpus.deleted", corpus)
         corpus.delete()
 
@@ -129,7 +133,7 @@ def delete_document(document: Document, *, actor: Actor) -> None:
     or a crawl led to is found again at the next training, unless it is gone there too.
     """
     with transaction.atomic():
-        # The source first: a training that lists it waits here, and then finds it gone.
+        hold(document.corpus_id)
         pages = Source.objects.filter(kind=SourceKind.PAGE, corpus_id=document.corpus_id)
         pages.filter(url=document.url).delete()
         if document.url.startswith("upload:"):
@@ -145,6 +149,7 @@ def delete_document(document: Document, *, actor: Actor) -> None:
 def delete_documents(corpus: Corpus, ids: Iterable[int], *, actor: Actor) -> int:
     """Delete those of the corpus's documents that the actor may read, all or none; how many."""
     with transaction.atomic():
+        hold(corpus.pk)
         mine = Document.objects.filter(readable(reader_of(actor)), corpus=corpus, pk__in=list(ids))
         documents = list(mine.select_related("corpus__tenant").defer("text", "stripped"))
         for document in sorted(documents, key=lambda document: document.pk):
@@ -169,17 +174,21 @@ def remove_document(document: Document) -> bool:
         Whether a duplicate of it waits to be read now.
     """
     with transaction.atomic():
+        hold(document.corpus_id)
         # Locked before its chunks are looked for: a training may be writing them.
         locked = Document.objects.select_for_update().defer("text").filter(pk=document.pk).first()
         if locked is None:
             return False
         count(locked.corpus_id, documents=-1, minus=index.delete(locked))
         locked.delete()
-        return free_duplicate(locked.corpus_id, locked.text_hash if locked.chunk_count else "")
+        return free_duplicate(locked.corpus_id, locked.text_hash)
 
 
 def free_duplicate(corpus_id: int, text_hash: str) -> bool:
-    """Queue one of the duplicates of a text that is in use no more; False where there is none."""
+    """Queue one of the duplicates of a text that is in use no more; False where there is none.
+
+    To be called by whatever gives a text up, also where it was only about to take its place.
+    """
     if not text_hash:
         return False
     same = Document.objects.filter(corpus_id=corpus_id, text_hash=text_hash)
@@ -188,6 +197,15 @@ def free_duplicate(corpus_id: int, text_hash: str) -> bool:
         return False
     queue(Document.objects.filter(pk=first.pk))
     return True
+
+
+def hold(corpus_id: int) -> bool:
+    """Lock the corpus's row until the commit; False where it is gone.
+
+    Whatever writes several rows of a corpus does so first, and then no two wait for each other.
+    """
+    rows = Corpus.objects.select_for_update(no_key=True).filter(pk=corpus_id)
+    return bool(rows.values_list("pk", flat=True))
 
 
 def queue(documents: QuerySet[Document], **changes: object) -> int:
@@ -286,6 +304,7 @@ def mark_trained(corpus: Corpus) -> None:
 
 def _start_some(corpus: Corpus, documents: Sequence[int], *, actor: Actor) -> Operation:
     with transaction.atomic():
+        hold(corpus.pk)
         total = queue(Document.objects.filter(corpus=corpus, pk__in=documents))
         if not total:
             raise InvalidError(

@@ -44,7 +44,8 @@ def save_upload(corpus: Corpus, file: File, *, actor: Actor) -> Upload:
     content = file.read()
     with transaction.atomic():
         # One after the other: the replaced file's bytes are given back exactly once.
-        corpus = _locked(corpus)
+        if not corpora.hold(corpus.pk):
+            raise NotVisibleError(f"The corpus {corpus.name} was deleted meanwhile.")
         known = Upload.objects.filter(corpus=corpus, name=name).defer("content").first()
         if known is None and corpus.uploads.count() >= MOST_UPLOADS:
             raise InvalidError(f"The corpus {corpus.name} has {MOST_UPLOADS} files; delete some.")
@@ -66,6 +67,7 @@ def save_upload(corpus: Corpus, file: File, *, actor: Actor) -> Upload:
 def delete_upload(upload: Upload, *, actor: Actor) -> None:
     """Delete the file and its document: nothing of it can be retrieved or cited any more."""
     with transaction.atomic():
+        corpora.hold(upload.corpus_id)
         document = Document.objects.filter(corpus_id=upload.corpus_id, url=upload.url).first()
         if document is None:
             audit.record(actor, "upload.deleted", upload)
@@ -102,11 +104,6 @@ def original(document: Document) -> Upload:
 def listed(corpus: Corpus) -> QuerySet[Upload]:
     """The corpus's files, without their contents."""
     return Upload.objects.filter(corpus=corpus).defer("content")
-
-
-def _locked(corpus: Corpus) -> Corpus:
-    rows = Corpus.objects.select_related("tenant").select_for_update(no_key=True, of=("self",))
-    return rows.get(pk=corpus.pk)
 
 
 def _complaint(name: str, size: int) -> str:

@@ -61,8 +61,10 @@ def embed_texts(job_id: str) -> None:
 
 @shared_task(name="ragapp.sweep", soft_time_limit=50)
 def sweep() -> None:
-    """Find runs that lost their worker or their message."""
-    runs.sweep_stale(timezone.now())
+    """Find what lost its worker or its message: runs, and documents that were being read."""
+    now = timezone.now()
+    runs.sweep_stale(now)
+    training.release_abandoned(now)
 
 
 @shared_task(name="ragapp.train_scheduled", soft_time_limit=50)

@@ -7,6 +7,7 @@ a cancel leaves whole ones, and memory does not grow with the corpus. Nothing sl
 transaction. What is wrong with one document is that document's error and stops no other.
 """
 
+from ragapp.services.training.abandoned import release_abandoned
 from ragapp.services.training.run import train
 
-__all__ = ["train"]
+__all__ = ["release_abandoned", "train"]

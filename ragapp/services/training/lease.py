@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ragapp.models import Corpus
+from ragapp.services import corpora
 from ragapp.services.training.tally import Tally
 from tenants.domain.states import OperationState
 from tenants.models.operation import Operation
@@ -53,6 +53,8 @@ class Lease:
     def writing(self) -> Iterator[None]:
         """A transaction in the tenant's scope that commits only while the lease is held.
 
+        It holds the corpus's row, as all that writes several rows of a corpus.
+
         Raises:
             LeaseLostError: another worker has it, it has ended, or the corpus is gone.
         """
@@ -62,6 +64,6 @@ class Lease:
                 lease_token=self.operation.lease_token,
                 state=OperationState.RUNNING.value,
             )
-            if not held.exists() or not Corpus.objects.filter(pk=self.corpus_id).exists():
+            if not held.exists() or not corpora.hold(self.corpus_id):
                 raise operations.LeaseLostError("The training is no longer this worker's.")
             yield

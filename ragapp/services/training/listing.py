@@ -73,19 +73,15 @@ class Listing:
 
     def _add_found(self, batch: Sequence[Found]) -> None:
         with self._lease.writing():
-            # Locked, so that a source that is being deleted makes no document after that.
-            sources = Source.objects.select_for_update(no_key=True).filter(
-                pk__in={found.source_id for found in batch}
-            )
-            there = set(sources.order_by("pk").values_list("pk", flat=True))
+            # A source that was deleted meanwhile makes no document any more.
+            sources = Source.objects.filter(pk__in={found.source_id for found in batch})
+            there = set(sources.values_list("pk", flat=True))
             self._add([found.url for found in batch if found.source_id in there])
 
     def _add_uploads(self, after: int) -> int:
         """Documents of a page of uploads; the last one's key, 0 at the end."""
         with self._lease.writing():
-            rows = Upload.objects.select_for_update(no_key=True).filter(
-                corpus_id=self._lease.corpus_id, pk__gt=after
-            )
+            rows = Upload.objects.filter(corpus_id=self._lease.corpus_id, pk__gt=after)
             found = list(rows.order_by("pk").values_list("pk", "name")[:_PAGE])
             self._add([Upload(name=name).url for _, name in found])
         return found[-1][0] if found else 0

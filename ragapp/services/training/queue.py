@@ -7,10 +7,9 @@ from django.db.models import Q, QuerySet
 
 from ragapp.models import Document, DocumentState, Upload
 from ragapp.services.training.lease import Lease
-from ragapp.services.training.work import Wanted
+from ragapp.services.training.work import IN_USE, Wanted
 
 _PAGE = 16
-_IN_USE = frozenset({DocumentState.READY.value, DocumentState.DUPLICATE.value})
 
 
 class Queue:
@@ -31,6 +30,11 @@ class Queue:
             documents.filter(state=DocumentState.READING).update(state=DocumentState.QUEUED)
             if is_first_attempt:
                 documents.filter(trace_id=self._lease.trace_id).update(trace_id="")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing waits any more; to be asked in the transaction that says so."""
+        return not self._waiting().exists()
 
     def end(self) -> None:
         """Nobody reads them any more: what was being read is queued."""
@@ -68,7 +72,7 @@ class Queue:
             rows = list(self._waiting().filter(pk__gt=after).defer("text").order_by("pk")[:_PAGE])
             # What is in use stays so while it is looked at.
             Document.objects.filter(pk__in=[row.pk for row in rows]).exclude(
-                state__in=_IN_USE
+                state__in=IN_USE
             ).update(state=DocumentState.READING)
         return [_wanted(row) for row in rows]
 
@@ -87,7 +91,7 @@ class Queue:
 
 
 def _wanted(row: Document) -> Wanted:
-    is_in_use = row.state in _IN_USE
+    is_in_use = row.state in IN_USE
     return Wanted(
         pk=row.pk,
         url=row.url,

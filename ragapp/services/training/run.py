@@ -3,6 +3,8 @@
 from contextlib import closing, suppress
 from functools import partial
 
+from django.db import DatabaseError, OperationalError
+
 from proxyconfig.facade import EgressEndpoint, egress_endpoint
 from ragapp.models import Corpus, Document, make_partition
 from ragapp.services import corpora, index, serving
@@ -20,8 +22,6 @@ from tenants.models.operation import Operation
 from tenants.models.scoped import tenant_scope
 from tenants.services import operations
 
-# Documents in one commit: what a kill can cost of the embedder's work.
-_STORED_AT_ONCE = 16
 # Documents that are noted as unchanged in one statement.
 _NOTED_AT_ONCE = 100
 
@@ -39,6 +39,9 @@ def train(operation_id: int) -> None:
         return
     except SluiceError as error:
         operations.fail(operation, error.message)
+    except OperationalError:
+        # The database was away, or a lock was held for long: the sweep has it tried again.
+        raise
     except Exception as error:
         operations.fail(
             operation,
@@ -74,19 +77,19 @@ class _Training:
         self._find(corpus, embedder.name, endpoint)
         preparer = Preparer(endpoint, self._lease.tenant.slug, self._lease.trace_id, embedder)
         try:
-            # Again, since a document that changed may have set a duplicate of it free.
-            while self._pass(preparer):
-                pass
-        except SluiceError:
+            self._pass(preparer)
+            # Again, since a document that changed or was deleted may have set a duplicate free.
+            while not self._has_ended(corpus):
+                self._pass(preparer)
+        except Exception:
             self._release()
             raise
         finally:
             self._embedding.close()
-        self._end(corpus)
 
     def _release(self) -> None:
-        """Nothing is being read any more; where the lease is lost, whoever has it sees to that."""
-        with suppress(operations.LeaseLostError):
+        """Nothing is being read any more; where that cannot be written, a sweep sees to it."""
+        with suppress(operations.LeaseLostError, DatabaseError):
             self._queue.end()
 
     def _find(self, corpus: Corpus, embedder_name: str, endpoint: EgressEndpoint) -> None:
@@ -121,20 +124,17 @@ class _Training:
             Corpus.objects.filter(pk=corpus.pk).update(embedder=name)
         return is_other
 
-    def _pass(self, preparer: Preparer) -> bool:
-        """Read, embed and store what waits; False when nothing did."""
-        has_worked = False
+    def _pass(self, preparer: Preparer) -> None:
+        """Read, embed and store what waits."""
         with closing(read_ahead(preparer, self._queue.wanted())) as news:
             for reading in news:
                 self._lease.beat("read")
                 if reading is not None:
-                    has_worked = True
                     self._take(*reading)
                 if self._is_time_to_turn(nothing_is_ready=reading is None):
                     self._turn()
         self._turn()
         self._turn()
-        return has_worked
 
     def _is_time_to_turn(self, *, nothing_is_ready: bool) -> bool:
         """Whether the window is full, or the model idle with something to do."""
@@ -175,10 +175,9 @@ class _Training:
 
     def _write(self, window: Window) -> None:
         """Store its documents, a few in each commit, then those that say the same."""
-        done = window.embedded(self._dimensions)
-        for first in range(0, len(done), _STORED_AT_ONCE):
+        for group in window.groups(self._dimensions):
             self._lease.beat("index")
-            self._store.read(done[first : first + _STORED_AT_ONCE])
+            self._store.read(group)
         for wanted, read in window.twins:
             self._lease.beat("index")
             self._store.duplicate(wanted, read)
@@ -187,6 +186,14 @@ class _Training:
         if self._unchanged:
             self._store.unchanged(self._unchanged)
             self._unchanged.clear()
+
+    def _has_ended(self, corpus: Corpus) -> bool:
+        """End the training, unless a document waits: whoever queues one holds the corpus too."""
+        with self._lease.writing():
+            if self._queue.is_done:
+                self._end(corpus)
+                return True
+        return False
 
     def _end(self, corpus: Corpus) -> None:
         tally = self._tally
@@ -197,8 +204,7 @@ class _Training:
                 f" The first: {tally.first_error}",
             )
             return
-        with tenant_scope(self._lease.tenant_id):
-            corpora.mark_trained(corpus)
+        corpora.mark_trained(corpus)
         operations.progress(
             self._operation,
             done=tally.total,

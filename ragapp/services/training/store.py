@@ -4,8 +4,10 @@ Every write is made under the lease and on the document's locked row. A document
 meanwhile has no row, so nothing of it comes back.
 """
 
+import logging
 from collections.abc import Mapping, Sequence, Set
 
+from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
 from ragapp.domain.engine import Vectors
@@ -13,9 +15,11 @@ from ragapp.models import Document, DocumentState
 from ragapp.services import corpora, index, limits
 from ragapp.services.training.lease import Lease
 from ragapp.services.training.tally import Tally
-from ragapp.services.training.work import Read, Wanted, is_own
+from ragapp.services.training.work import IN_USE, Read, Wanted, is_own
 from tenants.errors import QuotaError
 from tenants.models.scoped import tenant_scope
+
+logger = logging.getLogger(__name__)
 
 _STAYS = " What an earlier training read of it stays in use."
 
@@ -47,9 +51,11 @@ class Store:
         """
         try:
             self._read(group)
-        except QuotaError as error:
+        except OperationalError:
+            raise  # The database is away or out of something, whatever the documents say.
+        except (QuotaError, DatabaseError) as error:
             if len(group) == 1:
-                self.unreadable(group[0][0], error.message)
+                self.unreadable(group[0][0], _said(error))
                 return
             for one in group:
                 self.read([one])
@@ -60,12 +66,13 @@ class Store:
             document_by_key = self._locked([wanted for wanted, _, _ in group])
             # The one that it was a duplicate of, or is now, may have been written a moment ago.
             first_by_text = self._in_use({read.text_hash for _, read, _ in group})
-            there = [one for one in group if one[0].pk in document_by_key]
+            # One that was queued again meanwhile is another by now, and read in the next pass.
+            there = [one for one in group if _is_awaited(document_by_key.get(one[0].pk))]
             own = [one for one in there if is_own(one[0], one[1], first_by_text)]
             self._admit([(wanted, read, document_by_key[wanted.pk]) for wanted, read, _ in own])
             for wanted, read, vectors in own:
                 document = document_by_key[wanted.pk]
-                before = document.text_hash if document.chunk_count else ""
+                before = document.text_hash
                 minus += index.delete(document) if document.chunk_count else index.Size()
                 self._fill(document, read, DocumentState.READY)
                 document.chunk_count = len(read.chunks)
@@ -75,7 +82,7 @@ class Store:
                     corpora.free_duplicate(self._lease.corpus_id, before)
             corpora.count(self._lease.corpus_id, plus=plus, minus=minus)
         self._tally.ready += len(own)
-        self._tally.deleted += len(group) - len(there)
+        self._tally.deleted += len(group) - len(document_by_key)
         for wanted, read, _ in there:
             if not is_own(wanted, read, first_by_text):
                 self.duplicate(wanted, read)
@@ -87,6 +94,8 @@ class Store:
             if document is None:
                 self._tally.deleted += 1
                 return
+            if not _is_awaited(document):
+                return
             if is_own(wanted, read, self._in_use({read.text_hash})):
                 document.state = DocumentState.QUEUED
                 document.save(update_fields=["state"])
@@ -94,9 +103,9 @@ class Store:
             self._write_duplicate(document, read)
 
     def unchanged(self, keys: Sequence[int]) -> None:
-        """Note that these were seen as they are."""
+        """Note that these were seen as they are; not those that were queued again meanwhile."""
         with self._lease.writing():
-            Document.objects.filter(pk__in=keys).update(
+            Document.objects.filter(pk__in=keys, state__in=IN_USE).update(
                 fetched_at=timezone.now(), trace_id=self._lease.trace_id
             )
         self._tally.unchanged += len(keys)
@@ -108,15 +117,20 @@ class Store:
             if document is None:
                 self._tally.deleted += 1
                 return
+            if not _is_awaited(document):
+                return
             document.state = DocumentState.FAILED
             document.error = error + (_STAYS if document.chunk_count else "")
             document.trace_id = self._lease.trace_id
             document.save(update_fields=["state", "error", "trace_id"])
+            if not document.chunk_count:
+                # It may have been read to take the place of another of the same text.
+                corpora.free_duplicate(self._lease.corpus_id, document.text_hash)
         self._tally.failed += 1
         self._tally.note_error(wanted.url, error)
 
     def _write_duplicate(self, document: Document, read: Read) -> None:
-        before = document.text_hash if document.chunk_count else ""
+        before = document.text_hash
         deleted = index.delete(document) if document.chunk_count else index.Size()
         self._fill(document, read, DocumentState.DUPLICATE)
         document.chunk_count = 0
@@ -163,3 +177,15 @@ class Store:
         keys = [one.pk for one in wanted]
         # In one order, so that no two ever wait for each other.
         return Document.objects.select_for_update().defer("text").order_by("pk").in_bulk(keys)
+
+
+def _is_awaited(document: Document | None) -> bool:
+    """Whether it is there, and nobody has queued it again since it was taken from the queue."""
+    return document is not None and document.state != DocumentState.QUEUED
+
+
+def _said(error: QuotaError | DatabaseError) -> str:
+    if isinstance(error, QuotaError):
+        return error.message
+    logger.error("A document could not be stored.", exc_info=error)
+    return "A defect kept it from being stored. See the worker's log."

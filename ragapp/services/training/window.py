@@ -7,7 +7,7 @@ is read and the last is stored.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
@@ -22,6 +22,11 @@ from ragapp.services.training.work import Read, Wanted, is_own
 CHUNKS = 512
 # As many are enough where the model would else do nothing.
 FEWEST_CHUNKS = 64
+# As many at most whether embedded or not: a text whose vectors are known is held as well.
+MOST_CHUNKS = 4 * CHUNKS
+# What is stored in one commit: what a kill can cost, and how long others wait for the corpus.
+STORED_DOCUMENTS = 16
+STORED_CHUNKS = 256
 # Texts that wait for their first to be stored: a bound of memory where all are equal.
 MOST_TWINS = 64
 # One call to the model takes about a second, so that a cancel is seen soon on any machine.
@@ -45,6 +50,7 @@ class Window:
         self._documents: list[tuple[Wanted, Read]] = []
         self._vectors: dict[str, Vector] = {}
         self._size = 0
+        self._held = 0
 
     @property
     def is_empty(self) -> bool:
@@ -59,13 +65,16 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether it may hold no more."""
-        return self._size >= CHUNKS or len(self.twins) >= MOST_TWINS
+        is_large = self._size >= CHUNKS or self._held >= MOST_CHUNKS
+        return is_large or len(self.twins) >= MOST_TWINS
 
     def add(self, wanted: Wanted, read: Read, known: Mapping[str, Vector]) -> None:
         """Take a document; chunks whose vectors are known are not embedded again."""
         self.texts.add(read.text_hash)
         self._documents.append((wanted, read))
         self._vectors |= known
+        # A document without a chunk takes room, too.
+        self._held += len(read.chunks) + 1
         self._size += sum(chunk.content_hash not in known for chunk in read.chunks)
 
     def set_aside(self, in_use: Callable[[Set[str]], Mapping[str, int]]) -> None:
@@ -91,13 +100,20 @@ class Window:
         hashes = [chunk.content_hash for chunk in chunks]
         self._vectors |= dict(zip(hashes, vectors, strict=True))
 
-    def embedded(self, dimensions: int) -> list[tuple[Wanted, Read, Vectors]]:
-        """The documents with their vectors, in the order they came."""
+    def groups(self, dimensions: int) -> Iterator[list[tuple[Wanted, Read, Vectors]]]:
+        """The documents with their vectors, in the order they came; a few that go together."""
         nothing = np.zeros((0, dimensions), dtype=np.float32)
-        return [
-            (wanted, read, self._of(read.chunks) if read.chunks else nothing)
-            for wanted, read in self._documents
-        ]
+        group: list[tuple[Wanted, Read, Vectors]] = []
+        size = 0
+        for wanted, read in self._documents:
+            more = len(read.chunks)
+            if group and (len(group) >= STORED_DOCUMENTS or size + more > STORED_CHUNKS):
+                yield group
+                group, size = [], 0
+            group.append((wanted, read, self._of(read.chunks) if read.chunks else nothing))
+            size += more
+        if group:
+            yield group
 
     def _of(self, chunks: Sequence[Chunk]) -> Vectors:
         return np.stack([self._vectors[chunk.content_hash] for chunk in chunks])

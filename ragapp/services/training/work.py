@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 from ragapp.domain.chunk import Chunk
 from ragapp.domain.document import Document as Extracted
+from ragapp.models import DocumentState
+
+# Documents of these states stay what they are while it is looked whether they changed.
+IN_USE = frozenset({DocumentState.READY.value, DocumentState.DUPLICATE.value})
 
 
 @dataclass(frozen=True, slots=True)
