@@ -11,6 +11,7 @@ target, then checked against the tokenizer's own count.
 import hashlib
 import math
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,16 @@ _BLOCK_END = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*+|]|\d+[.)])[ \t|])")
 _FENCE = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 # A line that begins or ends a fenced block, and what follows its mark.
 _FENCE_LINE = re.compile(r"^(```|~~~)(.*)$", re.MULTILINE)
-_ROW = re.compile(r"[ \t]*\|.*(?:\n[ \t]*\|.*)*\s*\Z")
+# Possessive: each blank in a row would else be tried as the table's end, and ``re`` keeps the GIL.
+_ROW = re.compile(r"[ \t]*\|[^\n]*+(?:\n[ \t]*\|[^\n]*+)*+\s*\Z")
 _LINE_END = re.compile(r"\n")
 # Latin and similar scripts end a sentence before a space; Chinese and Japanese need none.
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026])[\"')\]\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])")
+
+# Characters that are tokenised at once; all of a book would take gigabytes.
+_PIECE = 200_000
+# A token ends here for tokenizers that split at blanks, marks and ideographs first, as BERT's do.
+_PIECE_END = re.compile(r"(?<=\S)(?=[\s!-/:-@\[-^`{-~\u4e00-\u9fff])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +117,11 @@ class _Splitter:
         self._text = document.text
         self._tokenizer = tokenizer
         self._sizes = sizes
-        offsets = tokenizer.offsets(document.text)
-        self._starts = [start for start, _ in offsets]
-        self._ends = [end for _, end in offsets]
+        self._starts, self._ends = array("I"), array("I")
+        for begin, end in _tokenised(document.text):
+            for start, after in tokenizer.offsets(document.text[begin:end]):
+                self._starts.append(begin + start)
+                self._ends.append(begin + after)
 
     def chunks(self) -> Iterator[Chunk]:
         """Every chunk, checked against the tokenizer's own count."""
@@ -293,6 +302,16 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Where each sentence of ``text`` begins and ends, white space around it left out."""
     spans = (_stripped(text, *span) for span in _cut(text, 0, len(text), _SENTENCE_END))
     return [(start, end) for start, end in spans if start < end]
+
+
+def _tokenised(text: str) -> Iterator[tuple[int, int]]:
+    """Spans to tokenise one by one; together they have the tokens of the whole."""
+    begin = 0
+    while begin < len(text):
+        found = _PIECE_END.search(text, begin + _PIECE)
+        end = found.start() if found else len(text)
+        yield begin, end
+        begin = end
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,15 +6,17 @@ read says so in its row and stops no other. Memory holds a few bytes per URL, ne
 """
 
 import hashlib
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
 from proxyconfig.facade import EgressEndpoint
+from ragapp.domain.destination import joined
 from ragapp.domain.ends import blocked_text
 from ragapp.domain.links import folder, is_below, links, may_be_document, may_be_page, normalised
 from ragapp.domain.sitemap import MOST_BYTES, SitemapError, listed
@@ -22,6 +24,8 @@ from ragapp.domain.steps import Failed, Refused
 from ragapp.models import Source, SourceKind
 from ragapp.services import fetch
 from tenants.models.scoped import tenant_scope
+
+logger = logging.getLogger(__name__)
 
 PURPOSE = "a source of this corpus"
 USER_AGENT = "Sluice"
@@ -102,7 +106,7 @@ def discover(
     seen: set[bytes] = set()
     for source in sources:
         count, error = 0, ""
-        for found in _of_source(source, asked):
+        for found in _guarded(source, _of_source(source, asked), asked):
             if found.error:
                 error = error or found.error
                 continue
@@ -130,6 +134,19 @@ def _of_source(source: Source, asked: "_Asked") -> Iterator[Found]:
             return iter([Found(source.url, source.pk)])
 
 
+def _guarded(source: Source, found: Iterator[Found], asked: "_Asked") -> Iterator[Found]:
+    """What the source leads to; a defect that it brings to light is its own error."""
+    try:
+        yield from found
+    except Exception:
+        if asked.is_over:
+            raise
+        logger.exception("Source %s could not be read.", source.pk)
+        yield Found(
+            source.url, source.pk, "A defect kept it from being read. See the worker's log."
+        )
+
+
 def _capped(source: Source, found: Iterator[Found]) -> Iterator[Found]:
     """As many as the source may add; errors are not counted."""
     count = 0
@@ -152,7 +169,11 @@ def _key(url: str) -> bytes:
 
 
 class _Asked:
-    """The way out, and who is told what is looked at."""
+    """The way out, and who is told what is looked at.
+
+    Attributes:
+        is_over: Who is told wants no more: what was raised then ends the discovery.
+    """
 
     def __init__(
         self, endpoint: EgressEndpoint, tenant_slug: str, trace_id: str, report: Report
@@ -160,7 +181,16 @@ class _Asked:
         self._endpoint = endpoint
         self._tenant_slug = tenant_slug
         self._trace_id = trace_id
-        self.report = report
+        self._report = report
+        self.is_over = False
+
+    def report(self, url: str) -> None:
+        """Tell what is looked at."""
+        try:
+            self._report(url)
+        except Exception:
+            self.is_over = True
+            raise
 
     def get(self, url: str, limits: fetch.Limits) -> fetch.Fetched | Refused | Failed:
         """What is there."""
@@ -193,7 +223,7 @@ def _of_sitemap(source: Source, asked: _Asked) -> Iterator[Found]:
             continue
         try:
             for entry in listed(reply.content):
-                target = normalised(urljoin(reply.url, entry.url)) if entry.url else ""
+                target = normalised(joined(reply.url, entry.url)) if entry.url else ""
                 if not entry.is_sitemap and target:
                     yield Found(target, source.pk)
                 elif target and target not in seen and depth < DEEPEST_INDEX:
@@ -263,7 +293,8 @@ class _Crawl:
         """The page for its links; None for what has none."""
         if not may_be_page(url):
             return None
-        pause = min(float(self._robots.crawl_delay(USER_AGENT) or 0), LONGEST_PAUSE_SECONDS)
+        # An integer, however long: no float holds all that a site may ask for.
+        pause = min(int(self._robots.crawl_delay(USER_AGENT) or 0), LONGEST_PAUSE_SECONDS)
         time.sleep(max(0.0, self._asked_at + pause - time.monotonic()))
         reply = self._asked.get(url, _PAGE)
         self._asked_at = time.monotonic()
@@ -281,15 +312,28 @@ class _Crawl:
 
     def _read_robots(self, start: str) -> RobotFileParser:
         """What the site's robots.txt says; without one, all is open (RFC 9309, 2.3.1.3)."""
-        robots = RobotFileParser()
         parts = urlsplit(start)
         reply = self._asked.get(f"{parts.scheme}://{parts.netloc}/robots.txt", _ROBOTS)
         match reply:
             case fetch.Fetched():
-                robots.parse(reply.content.decode("utf-8", "replace").splitlines())
+                try:
+                    return _rules(reply.content.decode("utf-8", "replace").splitlines())
+                except ValueError:
+                    why = "It has a rule that cannot be understood."
             case Failed() if 400 <= reply.status < 500:
-                robots.parse([])
+                return _rules([])
             case _:
-                self._error = f"robots.txt could not be read. {self._asked.sentence(reply)}"
-                robots.parse(["User-agent: *", "Disallow: /"])
-        return robots
+                why = self._asked.sentence(reply)
+        self._error = f"robots.txt could not be read. {why}"
+        return _rules(["User-agent: *", "Disallow: /"])
+
+
+def _rules(lines: Iterable[str]) -> RobotFileParser:
+    """What the lines of a robots.txt say.
+
+    Raises:
+        ValueError: a path or a number in them is none.
+    """
+    robots = RobotFileParser()
+    robots.parse(lines)
+    return robots

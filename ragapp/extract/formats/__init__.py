@@ -11,7 +11,7 @@ from ragapp.extract.formats import sniff
 from ragapp.extract.formats.grid import extract_csv
 from ragapp.extract.formats.html import extract_html
 from ragapp.extract.formats.markdown import extract_markdown
-from ragapp.extract.formats.plain import clean, extract_plain
+from ragapp.extract.formats.plain import clean, cut_title, extract_plain
 
 # Bytes and the declared character set (may be empty) to a document.
 Extractor = Callable[[bytes, str], Document]
@@ -95,7 +95,7 @@ def read(content: bytes, content_type: str, url: str) -> Document:
     first = document.headings[0].title if document.headings else ""
     # Headings are clean; a page's title and a URL may hold what no database takes.
     title = clean(document.title or first or unquote(name))
-    return replace(document, title=" ".join(title.split())[:300])
+    return replace(document, title=cut_title(" ".join(title.split())))
 
 
 def _kind(content: bytes, declared: str, name: str) -> str:

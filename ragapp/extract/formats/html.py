@@ -21,7 +21,7 @@ _HIDING_STYLE = re.compile(
 _CODE = "//script | //style | //template | //noscript"
 _UNSEEN = "//comment() | //*[@hidden] | //*[@aria-hidden='true']"
 _WHITE = re.compile(
-    r"(?:^|;)\s*color\s*:\s*(?:white|#fff(?:fff)?|rgba?\(\s*255\s*,\s*255\s*,\s*255[^)]*\))\s*(?:;|$)",
+    r"(?:^|;)\s*color\s*:\s*(?:white|#fff(?:fff)?|rgba?\(\s*255\s*,\s*255\s*,\s*255[^);]*\))\s*(?:;|$)",
     re.IGNORECASE,
 )
 _BACKGROUND = re.compile(r"background", re.IGNORECASE)

@@ -5,21 +5,25 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragapp.domain.chunk import _FENCE, Sizes, _fences, sections, sentences, split
+from ragapp.domain import chunk as chunking
+from ragapp.domain.chunk import _FENCE, _ROW, Sizes, _fences, sections, sentences, split
 from ragapp.domain.document import Document, Heading, Page
 from ragapp.extract.formats.markdown import structured
 
 SMALL = Sizes(limit=40, target=28, small=8, overlap=5, context=8)
 
+_TOKEN = r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]{1,3}|[^\w\s]"
+
 
 class WordTokenizer:
-    """Three characters or one mark per token: like a real one, it splits words."""
+    """Three characters, one ideograph or one mark per token: like a real one, it splits words."""
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        return [match.span() for match in re.finditer(r"\w{1,3}|[^\w\s]", text)]
+        return [match.span() for match in re.finditer(_TOKEN, text)]
 
     def count(self, text: str) -> int:
         return len(self.offsets(text))
@@ -140,6 +144,60 @@ def test_marks_that_nothing_closes_are_read_once():
     split(Document("```x\n" * 40_000, ""), TOKENIZER)
 
     assert time.process_time() - begun < 10
+
+
+# What rows were before they were read in one pass.
+OLD_ROW = re.compile(r"[ \t]*\|.*(?:\n[ \t]*\|.*)*\s*\Z")
+
+
+@given(st.text("| \t\n\r\x0bx", max_size=12))
+def test_rows_are_those_that_they_were(text):
+    assert bool(_ROW.match(text)) == bool(OLD_ROW.match(text))
+
+
+def test_blanks_in_a_row_are_read_once():
+    begun = time.process_time()
+
+    split(Document("|" + " " * 100_000 + "x\nfoo", ""), TOKENIZER)
+    split(Document("|" + "\n|" * 10_000 + "\nfoo", ""), TOKENIZER)
+
+    assert time.process_time() - begun < 2
+
+
+@given(DOCUMENTS)
+def test_a_text_tokenised_in_pieces_has_the_chunks_of_the_whole(document):
+    whole = split(document, TOKENIZER, SMALL)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunking, "_PIECE", 7)
+        assert split(document, TOKENIZER, SMALL) == whole
+
+
+@pytest.mark.model
+def test_the_real_tokenizer_finds_the_same_tokens_in_pieces(embedder, monkeypatch):
+    text = "\n\n".join(
+        ["# SNAT-pools (4)", "Caf\u00e9 na\u0308ive 64,000 ports... 漢字と仮名。", "a" * 300] * 20
+    )
+    whole = split(Document(text, "Pools"), embedder)
+
+    monkeypatch.setattr(chunking, "_PIECE", 50)
+
+    assert split(Document(text, "Pools"), embedder) == whole
+
+
+@pytest.mark.parametrize("text", ["Words about pools. " * 40_000, "..." * 200_000])
+def test_no_more_than_a_piece_of_a_text_is_tokenised_at_once(text):
+    longest = 0
+
+    class Watched(WordTokenizer):
+        def offsets(self, text):
+            nonlocal longest
+            longest = max(longest, len(text))
+            return super().offsets(text)
+
+    split(Document(text, ""), Watched())
+
+    assert longest < 210_000
 
 
 def test_code_that_does_not_fit_is_cut_between_its_lines():

@@ -1,9 +1,15 @@
 """Each format that people hand over is read with its structure, or refused in a sentence."""
 
-import pytest
+import re
+import time
 
-from ragapp.domain.document import Page
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragapp.domain.document import Heading, Page
 from ragapp.extract import ExtractionError, extract
+from ragapp.extract.formats.markdown import extract_markdown, structured
 from ragapp.extract.formats.sniff import SLIDES, WORD
 from ragapp.tests.extract.files import package, pdf, slides, word
 
@@ -160,3 +166,92 @@ def test_hostile_and_broken_files_are_refused_in_a_sentence(content, content_typ
 )
 def test_the_bytes_decide_over_what_was_declared(content, declared):
     assert extract(content, content_type=declared).text == "Pools are sets."
+
+
+def test_long_title_and_heading_are_cut_at_a_word_and_the_text_stays_whole():
+    content = "# " + "words " * 100_000 + "\n\n## Pools\n\nWords."
+
+    document = extract(content.encode(), content_type="text/markdown")
+
+    assert [heading.title for heading in document.headings] == [
+        ("words " * 50).strip(),
+        "Pools",
+    ]
+    assert document.title == document.headings[0].title
+    assert document.text.count("words") == 100_000
+
+
+def test_long_title_of_a_page_is_cut_at_a_word():
+    content = f"<title>{'words ' * 300}</title><p>Pools are sets of addresses.</p>"
+
+    document = extract(content.encode(), content_type="text/html")
+
+    assert document.title == ("words " * 50).strip()
+
+
+def test_title_without_blanks_is_cut_all_the_same():
+    content = f"# A {'x' * 500}\n\n## {'y' * 500}\n\nWords."
+
+    document = extract(content.encode(), content_type="text/markdown")
+
+    assert [heading.title for heading in document.headings] == ["A " + "x" * 298, "y" * 300]
+
+
+OLD_FENCE = re.compile(r"^[ \t]*(```|~~~).*?^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+OLD_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
+OLD_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+OLD_FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+MARKS = st.lists(
+    st.sampled_from(["```", " ~~~", "~~~ \t", "```x", "#", " ", "\t", "x", "\n", "\n", "## "])
+).map("".join)
+
+
+@given(MARKS)
+def test_headings_are_those_that_they_were(text):
+    fences = [match.span() for match in OLD_FENCE.finditer(text)]
+    expected = [
+        Heading(len(match[1]), re.sub("[*_`]{1,3}", "", match[2]).strip(), match.start())
+        for match in OLD_HEADING.finditer(text)
+        if not any(start <= match.start() < end for start, end in fences)
+    ]
+
+    assert list(structured(text, title="").headings) == expected
+
+
+@given(st.lists(st.sampled_from(["<!--", "-->", "<!", "-", ">", "x", " ", "\n"])).map("".join))
+def test_comments_are_those_that_they_were(text):
+    document = extract_markdown(f"x{text}x".encode(), "")
+
+    body = "\n".join(line.rstrip() for line in f"x{text}x".split("\n"))
+    said = [match[4:-3].strip() for match in OLD_COMMENT.findall(body)]
+    assert document.text == OLD_COMMENT.sub("", body).strip()
+    assert document.hidden == "\n".join(said)
+
+
+@given(st.text("'\"x ", max_size=8))
+def test_the_title_before_a_text_is_what_it_was(written):
+    document = extract_markdown(f"---\ntitle: {written}x{written}\n---\nWords.".encode(), "")
+
+    front = f"title: {written}x{written}".rstrip()
+    assert document.title == OLD_FRONT_TITLE.search(front)[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# x" + " " * 50_000 + "y",
+        "# " + "#" * 50_000 + "y",
+        "# x" + "[" * 50_000,
+        "```x\n" * 20_000,
+        "# x\n```\n```\n" * 10_000,
+        "<!--" * 50_000,
+        "---\ntitle: x" + " " * 50_000 + "y\n---\nWords.",
+    ],
+    ids=["blanks", "hashes", "brackets", "fences", "code", "comments", "front"],
+)
+def test_hostile_markdown_is_read_in_one_pass(text):
+    begun = time.process_time()
+
+    extract_markdown(text.encode(), "")
+
+    assert time.process_time() - begun < 2

@@ -10,6 +10,7 @@ from ragapp.services import discover as discovery
 from ragapp.services.discover import discover
 from ragapp.tests.outside import site
 from tenants.models import tenant_scope
+from tenants.services.operations import OperationCancelledError
 from tests.wire.server import Reply
 
 XML = "application/xml"
@@ -33,6 +34,7 @@ class Outside:
         self.server, self.replies, self.tenant, self.corpus = server, replies, tenant, corpus
         self.url = server.url
         self.looked_at: list[str] = []
+        self.report = self.looked_at.append
 
     def source(self, path: str, kind: SourceKind, **values) -> Source:
         with tenant_scope(self.tenant.pk):
@@ -47,7 +49,7 @@ class Outside:
                 endpoint=egress_endpoint(self.tenant),
                 tenant_slug=self.tenant.slug,
                 trace_id="d" * 32,
-                report=self.looked_at.append,
+                report=self.report,
             )
         )
 
@@ -209,6 +211,79 @@ def test_crawl_of_a_site_that_forbids_it_or_is_broken_is_an_error(outside):
     assert "does not let crawlers in" in forbidden
     assert "robots.txt could not be read" in broken
     assert set(outside.asked()) == {"/robots.txt"}
+
+
+@pytest.mark.parametrize("rule", ["Disallow: //[", "Crawl-delay: \u00b2", "Request-rate: \u00b2/1"])
+def test_robots_txt_that_cannot_be_understood_keeps_crawlers_out(outside, rule):
+    body = f"User-agent: *\n{rule}\n".encode()
+    outside.replies["/robots.txt"] = Reply(200, body, "text/plain")
+    outside.replies["/sitemap.xml"] = Reply(200, urlset(f"{outside.url}/a"), XML)
+    crawl = outside.source("/docs/", SourceKind.CRAWL)
+    sitemap = outside.source("/sitemap.xml", SourceKind.SITEMAP)
+
+    (error, found) = outside.found(crawl, sitemap)
+
+    assert error.error == ("robots.txt could not be read. It has a rule that cannot be understood.")
+    assert found.url == f"{outside.url}/a"
+    assert outside.asked() == ["/robots.txt", "/sitemap.xml"]
+
+
+def test_pause_that_a_site_asks_for_is_bounded_however_long(outside, monkeypatch):
+    monkeypatch.setattr(discovery, "LONGEST_PAUSE_SECONDS", 0.01)
+    body = f"User-agent: *\nCrawl-delay: 1{'0' * 400}\n".encode()
+    outside.replies |= {
+        "/robots.txt": Reply(200, body, "text/plain"),
+        "/docs/": page("a"),
+        "/docs/a": page(),
+    }
+
+    found = outside.found(outside.source("/docs/", SourceKind.CRAWL))
+
+    assert [(one.url.removeprefix(outside.url), one.error) for one in found] == [
+        ("/docs/", ""),
+        ("/docs/a", ""),
+    ]
+
+
+def test_address_in_a_sitemap_that_is_none_is_left_out(outside):
+    body = urlset("http://[bad", f"{outside.url}/a")
+    outside.replies["/sitemap.xml"] = Reply(200, body, XML)
+
+    found = outside.found(outside.source("/sitemap.xml", SourceKind.SITEMAP))
+
+    assert [(one.url.removeprefix(outside.url), one.error) for one in found] == [("/a", "")]
+
+
+def test_defect_that_a_source_brings_to_light_is_its_own_error(outside, monkeypatch, caplog):
+    outside.replies["/sitemap.xml"] = Reply(200, urlset(f"{outside.url}/a"), XML)
+    outside.replies["/docs/"] = page("a")
+    # lxml fails as nobody foresaw.
+    monkeypatch.setattr("lxml.html.document_fromstring", lambda *args, **kwargs: 1 / 0)
+    crawl = outside.source("/docs/", SourceKind.CRAWL)
+    sitemap = outside.source("/sitemap.xml", SourceKind.SITEMAP)
+
+    found = outside.found(crawl, sitemap)
+
+    assert [one.url.removeprefix(outside.url) for one in found if not one.error] == ["/docs/", "/a"]
+    (error,) = [one for one in found if one.error]
+    assert (error.source_id, "See the worker's log." in error.error) == (crawl.pk, True)
+    (record,) = [one for one in caplog.records if one.name == discovery.__name__]
+    assert record.exc_info[0] is ZeroDivisionError
+    with tenant_scope(outside.tenant.pk):
+        crawl.refresh_from_db()
+    assert crawl.error == error.error
+
+
+@pytest.mark.parametrize("kind", [SourceKind.SITEMAP, SourceKind.CRAWL])
+def test_what_a_report_raises_ends_the_discovery(outside, monkeypatch, kind):
+    def cancelled(url: str) -> None:
+        raise OperationCancelledError("Somebody asked for it.")
+
+    monkeypatch.setattr(outside, "report", cancelled)
+
+    with pytest.raises(OperationCancelledError):
+        outside.found(outside.source("/docs/", kind))
+    assert outside.asked() == []
 
 
 def test_page_that_fails_is_still_a_document_and_the_source_says_so(outside):

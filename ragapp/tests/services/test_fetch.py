@@ -3,8 +3,10 @@
 import socket
 import ssl
 import threading
+import time
 import uuid
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 
 import pytest
 
@@ -189,6 +191,27 @@ def test_drip_ends_at_the_deadline(egress):
 
 
 @pytest.mark.parametrize(
+    "pieces",
+    [
+        [bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX: xx\r\n\r\n"],
+        [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"] * 40,
+    ],
+    ids=["bytes", "hints"],
+)
+def test_headers_that_drip_behind_tls_end_at_the_deadline(egress, monkeypatch, pieces):
+    egress.allow(ACME)
+    monkeypatch.setattr(fetching, "tls_context", lambda: _anonymous_tls(for_server=False))
+    begun = time.monotonic()
+
+    with raw_site(*pieces, pause_seconds=0.1, tls=_anonymous_tls(for_server=True)) as url:
+        reply = get(url, limits=Limits(total_seconds=1.0))
+
+    assert isinstance(reply, Failed)
+    assert reply.message == "It did not answer within 1 seconds."
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize(
     ("reply", "why"),
     [
         (Reply(404, b"", "text/html"), "status 404"),
@@ -230,10 +253,13 @@ def test_proxy_of_the_environment_is_not_used(egress, monkeypatch):
 
 
 class raw_site:  # noqa: N801 - used like the function site
-    """A site that answers every request with these bytes."""
+    """A site that answers every request with these bytes, with a pause after each of them."""
 
-    def __init__(self, answer: bytes, *, tls: ssl.SSLContext | None = None) -> None:
-        self._answer = answer
+    def __init__(
+        self, *pieces: bytes, pause_seconds: float = 0.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._pieces: Sequence[bytes] = pieces
+        self._pause_seconds = pause_seconds
         self._tls = tls
         self._socket = socket.create_server(("127.30.9.1", 0))
 
@@ -254,9 +280,11 @@ class raw_site:  # noqa: N801 - used like the function site
                 return
             if self._tls:
                 client = self._tls.wrap_socket(client, server_side=True)
-            with closing(client):
+            with closing(client), suppress(OSError):
                 client.recv(65536)
-                client.sendall(self._answer)
+                for piece in self._pieces:
+                    client.sendall(piece)
+                    time.sleep(self._pause_seconds)
 
 
 def _anonymous_tls(*, for_server: bool) -> ssl.SSLContext:
