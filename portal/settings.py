@@ -248,6 +248,8 @@ GENERATOR = env.text("SLUICE_GENERATOR", str(VAR_DIR / "models" / "smollm2-135m-
 # Whether a hub may be asked for models that are named by id; else only files on disk are read.
 MODEL_HUB = env.flag("SLUICE_MODEL_HUB")
 # Generators in memory at once.
+# Fewer than the engine worker has threads: the others embed, for whoever searches meanwhile.
+ANSWERS_AT_ONCE = env.number("SLUICE_ANSWERS_AT_ONCE", 12)
 RESIDENT_MODELS = int(env.text("SLUICE_RESIDENT_MODELS", "2"))
 # What model servers take as bearer token; never shown.
 MODEL_SERVER_KEY = env.text("SLUICE_MODEL_SERVER_KEY", "")

@@ -28,7 +28,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ragapp.api.openai_errors import error_body, problem, status_headers
+from ragapp.api.openai_errors import defect_body, error_body, problem, status_headers
 from ragapp.api.runs import entrance
 from ragapp.domain import completion
 from ragapp.domain.completion import Chat, Json, Link
@@ -50,10 +50,17 @@ Reply = Callable[[], Awaitable[HttpResponseBase]]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run's end as a client of this API gets it."""
+    """A run's end as a client of this API gets it.
+
+    Attributes:
+        sentences: The answer's sentences with what each rests on, as the REST API has them.
+        finish_reason: ``length`` where the text is not whole, since somebody stopped the run.
+    """
 
     text: str
     annotations: list[Json]
+    sentences: list[Json]
+    finish_reason: str
     usage: Json
     extra: Json
 
@@ -113,7 +120,7 @@ class OpenAIViewSet(TenantViewSet[Corpus]):
         body = request.data if isinstance(request.data, dict) else {}
         self._corpus(completion.read_model(body))
         encoding = body.get("encoding_format") or "float"
-        if encoding not in {"float", "base64"}:
+        if encoding not in ("float", "base64"):
             raise _wrong("encoding_format", "Write float or base64.")
         job = embedding.submit(self.tenant, _texts(body.get("input")), actor=self.actor)
         _reply_later(request, lambda: _embeddings(job, encoding, str(body["model"])))
@@ -150,13 +157,15 @@ def replying(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespons
         later: Reply | None = getattr(request, "reply_later", None)
         if later is None or response.status_code != 202:
             return response
+        trace_id = str(getattr(request, "trace_id", ""))
         try:
             return await later()
         except SluiceError as error:
-            trace_id = str(getattr(request, "trace_id", ""))
             return JsonResponse(
                 error_body(error, trace_id), status=error.status, headers=status_headers(error)
             )
+        except Exception as error:  # noqa: BLE001 - OpenAI's clients read no other error.
+            return JsonResponse(defect_body(error, trace_id), status=500)
 
     # Django takes views of both kinds; its stubs know only one.
     return cast("Callable[..., HttpResponseBase]", replied)
@@ -177,10 +186,15 @@ async def _completion(chat: Chat, run: Run, actor: Actor) -> HttpResponseBase:
         pass
     ended = await sync_to_async(_ended)(run, chat)
     message = {"role": "assistant", "content": ended.text, "annotations": ended.annotations}
-    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": ended.finish_reason,
+        "logprobs": None,
+    }
     head = _head(chat, run.trace_id, "chat.completion")
-    body = {**head, "choices": [choice], "usage": ended.usage, **ended.extra}
-    return JsonResponse(body)
+    body = {**head, "choices": [choice], "usage": ended.usage, "sentences": ended.sentences}
+    return JsonResponse({**body, **ended.extra})
 
 
 async def _chunks(chat: Chat, run: Run, actor: Actor) -> AsyncIterator[bytes]:
@@ -196,10 +210,13 @@ async def _chunks(chat: Chat, run: Run, actor: Actor) -> AsyncIterator[bytes]:
     except SluiceError as error:
         yield _event(error_body(error, run.trace_id))
         return
+    except Exception as error:  # noqa: BLE001 - a stream that began ends with one of its events.
+        yield _event(defect_body(error, run.trace_id))
+        return
     for piece in completion.pieces(ended.text):
         yield _event(_delta(head, {"content": piece}))
-    last = _delta(head, {"annotations": ended.annotations}, finish_reason="stop")
-    yield _event({**last, **ended.extra})
+    last = _delta(head, {"annotations": ended.annotations}, finish_reason=ended.finish_reason)
+    yield _event({**last, "sentences": ended.sentences, **ended.extra})
     if chat.with_usage:
         yield _event({**head, "choices": [], "usage": ended.usage, **ended.extra})
     yield b"data: [DONE]\n\n"
@@ -254,6 +271,9 @@ def _ended(run: Run, chat: Chat) -> Ended:
         text=text,
         # Marks of the list of sources are no citations.
         annotations=completion.annotations(row.answer, links),
+        sentences=row.sentences,
+        # OpenAI's own word for a text that was cut; it has none for one that somebody stopped.
+        finish_reason="length" if row.state == OperationState.CANCELLED else "stop",
         usage={
             "prompt_tokens": tokens_in,
             "completion_tokens": tokens_out,
@@ -272,6 +292,9 @@ def _links(run: Run) -> dict[int, Link]:
         citation["number"]: Link(
             _link(run, citation, chunks.get(citation["chunk_id"])),
             citation["title"] or citation["url"] or "Source",
+            citation["page"],
+            citation["start"],
+            citation["end"],
         )
         for citation in cited
     }
@@ -334,7 +357,7 @@ def _texts(given: object) -> list[str]:
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise _wrong("input", "Give a text, or a list of texts; token numbers are not taken.")
-    return [str(text).replace("\0", " ") for text in texts]
+    return [completion.storable(text) for text in texts]
 
 
 def _wrong(parameter: str, message: str) -> InvalidError:

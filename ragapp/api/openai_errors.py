@@ -1,11 +1,14 @@
 """Errors as the clients of OpenAI's API know them: ``{"error": {message, type, code, param}}``."""
 
+import logging
 from typing import Any
 
 from rest_framework.response import Response
 
 from tenants.api import problems
 from tenants.errors import InvalidError, SluiceError
+
+logger = logging.getLogger(__name__)
 
 _TYPES = {
     400: "invalid_request_error",
@@ -16,6 +19,7 @@ _TYPES = {
     429: "rate_limit_error",
 }
 _KEPT_HEADERS = ("Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate")
+_DEFECT = "Something broke inside Sluice. Give the request_id to whoever runs it."
 
 
 def error_body(error: SluiceError, trace_id: str) -> dict[str, object]:
@@ -30,16 +34,23 @@ def error_body(error: SluiceError, trace_id: str) -> dict[str, object]:
     )
 
 
+def defect_body(error: Exception, trace_id: str) -> dict[str, object]:
+    """An error that nobody foresaw; what broke is in the log, never in the answer."""
+    logger.error("A request failed: %s", error, exc_info=error, extra={"trace_id": trace_id})
+    extra: dict[str, object] = {"request_id": trace_id}
+    return _body(500, _DEFECT, code="internal-server-error", param=None, extra=extra)
+
+
 def status_headers(error: SluiceError) -> dict[str, str]:
     """When to come back."""
     return problems.headers_of(error)
 
 
-def problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: the portal's problem document in OpenAI's shape."""
+def problem(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler: the portal's problem document in OpenAI's shape, and defects too."""
     response = problems.problem(error, context)
     if response is None:
-        return None
+        return Response(defect_body(error, getattr(context["request"], "trace_id", "")), status=500)
     trace_id = str(response.data["request_id"])
     if isinstance(error, SluiceError):
         body = error_body(error, trace_id)

@@ -215,9 +215,12 @@ class _Run:
         return (*kept, *(passage for passage in more if passage.key not in seen))[:most]
 
     def _doubtful(self) -> tuple[int, ...]:
-        """The likeliest of passages that help one by one too little, and together perhaps."""
+        """The likeliest of passages that help one by one too little, and together perhaps.
+
+        None where there was no time to grade them.
+        """
         is_refused = self._answerable.verdict is GradeVerdict.REFUSED
-        return () if is_refused else self._likeliest(range(1, len(self._looked.passages) + 1))
+        return () if is_refused else self._likeliest(range(1, len(self._relevance) + 1))
 
     def _likeliest(self, numbers: Sequence[int]) -> tuple[int, ...]:
         likely = sorted(numbers, key=lambda number: -self._relevance[number - 1].logit)
@@ -256,7 +259,7 @@ class _Run:
             delimiter=self._delimiter,
             instructions=settings.instructions,
         )
-        self._looked.passages = passages
+        self._looked.passages, self._relevance = passages, ()
         if not passages or self._is_late():
             return ()
         built = prompt.messages(

@@ -22,6 +22,8 @@ _MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 # About a word; what a client shows at once.
 _PIECE = re.compile(r"\S+\s*|\s+")
 _TITLE_WORDS = 6
+# PostgreSQL takes no NUL in a text, and half a surrogate pair is no character of UTF-8.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 MOST_MESSAGES = 200
 
 Json = dict[str, Any]  # Any: as nested as JSON is.
@@ -60,10 +62,19 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a citation's passage can be read."""
+    """Where a citation's passage can be read.
+
+    Attributes:
+        page: From 1; None for formats without pages.
+        start: The passage's first character in its document's text.
+        end: The offset after its last one.
+    """
 
     url: str
     title: str
+    page: int | None = None
+    start: int = 0
+    end: int = 0
 
 
 def read_chat(body: object) -> Chat:
@@ -100,9 +111,14 @@ def read_model(body: Mapping[str, Any]) -> str:
         InvalidError: there is none.
     """
     model = body.get("model")
-    if not isinstance(model, str) or not model or "\0" in model:
+    if not isinstance(model, str) or not model or _UNSTORABLE.search(model):
         raise _wrong("model", "Name a model; GET /v1/models lists them.")
     return model
+
+
+def storable(text: str) -> str:
+    """``text`` with U+FFFD for each character that can be neither stored nor sent."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def model_name(corpus: str) -> str:
@@ -120,7 +136,8 @@ def corpus_name(model: str) -> str | None:
 def annotations(text: str, links: Mapping[int, Link]) -> list[Json]:
     """A ``url_citation`` for each number in ``text`` that has a link; indices count characters.
 
-    ``[1, 2]`` gives one for each of its numbers, both with the place of the whole mark.
+    ``[1, 2]`` gives one for each of its numbers, both with the place of the whole mark. Beside
+    OpenAI's fields each has its number, and the passage's page and place in its document.
     """
     return [
         {
@@ -130,6 +147,10 @@ def annotations(text: str, links: Mapping[int, Link]) -> list[Json]:
                 "end_index": mark.end(),
                 "url": links[number].url,
                 "title": links[number].title,
+                "number": number,
+                "page": links[number].page,
+                "start": links[number].start,
+                "end": links[number].end,
             },
         }
         for mark in _MARK.finditer(text)
@@ -202,14 +223,14 @@ def _turn(number: int, message: object) -> Turn:
 def _text(number: int, content: object) -> str:
     """Plain text, or the text parts of a list; nothing else can be read."""
     if content is None or isinstance(content, str):
-        return content or ""
+        return storable(content or "")
     if not isinstance(content, Sequence):
         raise _wrong(f"messages[{number}].content", "Write text, or a list of text parts.")
     texts = []
     for part in content:
         if not isinstance(part, dict) or not isinstance(part.get("text"), str):
             raise _wrong(f"messages[{number}].content", "Only text parts can be read here.")
-        texts.append(part["text"])
+        texts.append(storable(part["text"]))
     return "\n".join(texts)
 
 

@@ -13,7 +13,10 @@ from ragapp.domain.passage import Passage
 
 @dataclass(frozen=True, slots=True)
 class Ingress:
-    """What came in: who asked what, through which address and rule."""
+    """What came in: who asked what, through which address and rule.
+
+    ``corpus`` is the name of the one to look in; empty for all, and in entries before it was kept.
+    """
 
     kind: ClassVar[str] = "ingress"
     at_ms: int
@@ -21,6 +24,7 @@ class Ingress:
     channel: str
     source: str = ""
     rule: str = ""
+    corpus: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One passage of a search with both ranks and all scores; ranks count from 1."""
+    """One passage of a search with both ranks and all scores; ranks count from 1.
+
+    ``document_id`` is None for a page of the web, and in entries before it was kept.
+    """
 
     key: str
     place: str
@@ -46,6 +53,7 @@ class Hit:
     lexical: float | None
     dense_rank: int | None
     lexical_rank: int | None
+    document_id: int | None = None
 
     @classmethod
     def of(cls, passage: Passage) -> "Hit":
@@ -60,6 +68,7 @@ class Hit:
             lexical=passage.lexical,
             dense_rank=passage.dense_rank,
             lexical_rank=passage.lexical_rank,
+            document_id=passage.document_id,
         )
 
 

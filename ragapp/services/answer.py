@@ -27,6 +27,7 @@ from ragapp.services import (
     calibration,
     conversations,
     ledger,
+    rights,
     serving,
     stream,
     turns,
@@ -37,8 +38,12 @@ from ragapp.services.runs import STOPPED
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
 from tenants.domain.states import OperationState
-from tenants.errors import SluiceError
+from tenants.errors import NotVisibleError, SluiceError
 from tenants.models.scoped import platform_scope, tenant_scope
+
+# More often than one attempt can begin anew. A worker that was killed may have streamed beginnings
+# that its row does not know of, and those of the next attempt have to be later.
+RESTARTS_PER_ATTEMPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,12 @@ class _End:
     sentences: list[Json] = field(default_factory=list)
 
 
-def answer_next() -> None:
-    """Answer the queued run whose turn it is, if any waits; see ``turns``."""
+def answer_next() -> bool:
+    """Answer the queued run whose turn it is, see ``turns``; False where none waits."""
     while (run_id := turns.pick()) is not None:
         if answer(run_id):
-            return
+            return True
+    return False
 
 
 def answer(run_id: int) -> bool:
@@ -99,7 +105,9 @@ def claim(run_id: int) -> Run | None:
         if run.attempts > 1:
             # What the attempt before used is charged; this one, dead at once, has used nothing.
             run.entries = run.entries[:1]
-            Run.objects.filter(pk=run_id).update(entries=run.entries)
+            run.restarts += RESTARTS_PER_ATTEMPT
+            Run.objects.filter(pk=run_id).update(entries=run.entries, restarts=run.restarts)
+        rights.limit_again(run)
         return run
 
 
@@ -152,10 +160,13 @@ def _settings(run: Run, tools: RunTools, model: str) -> Settings:
 
 
 def tools_for(run: Run) -> RunTools:
-    """What the run may search and fetch, with the rights of whoever asked."""
+    """What the run may search and fetch, with the rights of whoever asked.
+
+    Raises:
+        NotVisibleError: its corpus was deleted meanwhile.
+    """
     with tenant_scope(run.tenant_id):
-        corpora = Corpus.objects.filter(pk=run.corpus_id) if run.corpus_id else Corpus.objects.all()
-        corpus_ids = tuple(corpora.order_by("pk").values_list("pk", flat=True))
+        corpus_ids = _corpus_ids(run)
         endpoint = egress_endpoint(run.tenant)
         service = web_search.service_of(run.tenant)
     way = WayOut(run.tenant.slug, run.trace_id, endpoint, service)
@@ -166,6 +177,23 @@ def tools_for(run: Run) -> RunTools:
         reader=from_json(run.principals),
         rerank=run.corpus is not None and run.corpus.rerank,
     )
+
+
+def _corpus_ids(run: Run) -> tuple[int, ...]:
+    """Where the run may look: in its corpus, or in all where it was asked so.
+
+    The row forgets a corpus that is deleted; how the question came in does not.
+    """
+    name = run.entries[0].get("corpus", "")
+    corpora = Corpus.objects.order_by("pk")
+    if name or run.corpus_id:
+        corpora = corpora.filter(pk=run.corpus_id or 0)
+    found = tuple(corpora.values_list("pk", flat=True))
+    if name and not found:
+        raise NotVisibleError(
+            f"The corpus {name} was deleted before this was answered. Ask again in another one."
+        )
+    return found
 
 
 def _came_in(run: Run) -> trace.Entry:
@@ -207,5 +235,6 @@ def _finish(run: Run, recorder: Recorder, ended: _End) -> None:
         if not held:
             return
         run.refresh_from_db()
+        rights.limit_again(run)
         ledger.record_attempt(run, entries, attempt=run.attempts, state=ended.state, now=now)
     recorder.end(stream.end(run))

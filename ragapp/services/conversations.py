@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from ragapp.domain.followup import MOST_EXCHANGES, Exchange
 from ragapp.domain.reader import Reader
-from ragapp.models import Conversation, Run
+from ragapp.models import Conversation, Corpus, Run
 from ragapp.models.conversation import MOST_TITLE
 from ragapp.models.rights import visible_runs
 from tenants.domain.actor import Actor
@@ -35,7 +35,10 @@ def visible_conversation(pk: int, *, actor: Actor) -> Conversation:
     """
     conversation = own(actor).select_related("corpus").filter(pk=pk).first()
     if conversation is None:
-        raise NotVisibleError(f"No conversation {pk} of yours is here. Ask without naming one.")
+        raise NotVisibleError(
+            f"No conversation {pk} of yours is here; one is closed when its corpus is deleted."
+            " Ask without naming one."
+        )
     return conversation
 
 
@@ -52,6 +55,14 @@ def joined(known: Conversation | None, run: Run, *, actor: Actor) -> Conversatio
         title=run.question[:MOST_TITLE],
         asked_at=now,
     )
+
+
+def close(corpus: Corpus) -> None:
+    """Let nobody go on with the corpus's conversations: without it they would look everywhere.
+
+    Their runs stay, and stay linked: rights follow a conversation.
+    """
+    Conversation.objects.filter(corpus=corpus).update(owner="")
 
 
 def turns(run: Run, reader: Reader) -> list[Run]:

@@ -262,7 +262,6 @@ def _hits(judged: Judged, found: Sequence[_Found]) -> list[Json]:
             "rank": rank,
             "grade": grade_of(judged, hit.url, hit.content_hash),
             "content_hash": hit.content_hash,
-            "document_id": hit.passage.document_id,
             **asdict(trace.Hit.of(hit.passage)),
         }
         for rank, hit in enumerate(found, start=1)

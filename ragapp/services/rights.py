@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from ragapp.domain.reader import MOST_READERS, complaint
 from ragapp.models import Document, Run
@@ -44,15 +44,54 @@ def set_rights(
     return document
 
 
+def may_be_limited(run: Run) -> bool:
+    """Whether the run may tell of a document that not all of its tenant may read.
+
+    One may be where it looks, or have been where its conversation looked before: what was said
+    there goes into its question.
+    """
+    limited = Document.objects.filter(tenant=run.tenant_id).exclude(readers=[])
+    # What a client says was said before may come from any corpus.
+    if run.corpus_id is not None and not run.earlier:
+        limited = limited.filter(corpus=run.corpus_id)
+    if limited.exists():
+        return True
+    before = Run.objects.filter(conversation=run.conversation_id, is_limited=True)
+    if run.pk is not None:
+        before = before.filter(pk__lt=run.pk)
+    return run.conversation_id is not None and before.exists()
+
+
+def limit_again(run: Run) -> None:
+    """Limit the run if it may be limited by now.
+
+    A transaction that limits a document does not see a run that is being asked meanwhile, nor does
+    the asker see the limit: whoever is second has to look again.
+    """
+    if not run.is_limited and may_be_limited(run):
+        run.is_limited = True
+        Run.objects.filter(pk=run.pk).update(is_limited=True)
+
+
 def _limit_runs(document: Document) -> None:
     """Show earlier answers on the document only to their askers and who may read it all.
 
-    Those that read it, and those whose end does not say what they read.
+    Those that read or found it, those that do not say what they rest on, and what came after them
+    in their conversations.
     """
     read = Q(citations__contains=[{"document_id": document.pk}])
+    found = Q(entries__contains=[{"hits": [{"document_id": document.pk}]}])
+    # Hits of runs before Hit.document_id have the address alone.
+    found |= Q(entries__contains=[{"source": "local", "hits": [{"url": document.url}]}])
     searched = Q(corpus=document.corpus_id) | Q(corpus=None)
     # Of one that is open, stopped or failed only the text is there.
-    Run.objects.filter(read | (searched & Q(end="")), is_limited=False).update(is_limited=True)
+    unsaid = (searched & Q(end="")) | ~Q(earlier=[])
+    opened = Run.objects.filter(is_limited=False)
+    opened.filter(read | found | unsaid).update(is_limited=True)
+    before = Run.objects.filter(
+        conversation=OuterRef("conversation"), pk__lt=OuterRef("pk"), is_limited=True
+    )
+    opened.filter(Exists(before)).update(is_limited=True)
 
 
 def _reader_complaints(readers: Sequence[str]) -> list[str]:

@@ -17,9 +17,9 @@ from django.utils import timezone
 from ragapp.domain import trace
 from ragapp.domain.followup import Exchange
 from ragapp.domain.reader import ANYBODY, Reader, reader_of, to_json
-from ragapp.models import Channel, Conversation, Corpus, Document, Run
+from ragapp.models import Channel, Conversation, Corpus, Run
 from ragapp.models.rights import visible_runs
-from ragapp.services import conversations, ledger, limits
+from ragapp.services import conversations, ledger, limits, rights
 from tenants import audit, wake
 from tenants.domain.actor import Actor
 from tenants.domain.states import OperationState
@@ -82,8 +82,14 @@ def ask(
             fields={"question": [f"Write 1 to {MOST_CHARACTERS} characters."]},
         )
     looked = corpus or (conversation.corpus if conversation else None)
-    limited = Document.objects.exclude(readers=[])
-    came_in = trace.Ingress(0, text, entrance.channel.value, entrance.source, entrance.rule)
+    came_in = trace.Ingress(
+        0,
+        text,
+        entrance.channel.value,
+        entrance.source,
+        entrance.rule,
+        looked.name if looked else "",
+    )
     run = Run(
         tenant=tenant,
         trace_id=_trace_id(actor),
@@ -91,7 +97,6 @@ def ask(
         asked_by=actor.name[:150],
         token_id=actor.token_id,
         principals=to_json(reader_of(actor)),
-        is_limited=(limited.filter(corpus=looked) if looked else limited).exists(),
         corpus=looked,
         question=text,
         earlier=[asdict(exchange) for exchange in earlier],
@@ -99,6 +104,7 @@ def ask(
     )
     limits.admit_question(tenant, actor=actor)
     run.conversation = conversations.joined(conversation, run, actor=actor)
+    run.is_limited = rights.may_be_limited(run)
     run.save(force_insert=True)
     wake.send(wake.ANSWER_RUN, run.pk)
     return run

@@ -37,6 +37,12 @@ def pick() -> int | None:
         return run_id
 
 
+def is_anybody_waiting() -> bool:
+    """Whether a run is queued."""
+    with platform_scope("run turns"):
+        return Run.objects.filter(state=OperationState.QUEUED.value).exists()
+
+
 def _waiting() -> Sequence[tuple[int, int, int]]:
     """Runs under way, tenant and oldest queued run, for each tenant that has one queued."""
     queued, running = Q(state=OperationState.QUEUED.value), Q(state=OperationState.RUNNING.value)

@@ -8,7 +8,8 @@ import threading
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from django.conf import settings
 from django.utils import timezone
 
 from ragapp.services import (
@@ -20,6 +21,7 @@ from ragapp.services import (
     schedule,
     serving,
     training,
+    turns,
     vectors,
 )
 from tenants.errors import SluiceError
@@ -27,6 +29,12 @@ from tenants.errors import SluiceError
 logger = logging.getLogger(__name__)
 
 ENGINE_QUEUE = "engine"
+# An evaluation takes hours, and people's questions come first.
+EVALUATIONS_AT_ONCE = 2
+
+_answering = threading.BoundedSemaphore(settings.ANSWERS_AT_ONCE)
+_evaluating = threading.BoundedSemaphore(EVALUATIONS_AT_ONCE)
+_is_closing = threading.Event()
 
 
 @shared_task(name="ragapp.train_corpus")
@@ -37,8 +45,19 @@ def train_corpus(operation_id: int) -> None:
 
 @shared_task(name="ragapp.answer_run")
 def answer_run(run_id: int) -> None:
-    """Answer one question: the one whose turn it is, which need not be the one that woke this."""
-    answer.answer_next()
+    """Answer the question whose turn it is, which need not be the one that woke this.
+
+    A message that finds all places taken is done with: who has a place goes on to what waits.
+    """
+    is_wanted = True
+    while is_wanted and not _is_closing.is_set() and _answering.acquire(blocking=False):
+        try:
+            while not _is_closing.is_set() and answer.answer_next():
+                pass
+        finally:
+            _answering.release()
+        # A message may have come between the last look and the release.
+        is_wanted = turns.is_anybody_waiting()
 
 
 @shared_task(name="ragapp.embed_question", ignore_result=True)
@@ -49,8 +68,12 @@ def embed_question(place: str, question: str) -> None:
 
 @shared_task(name="ragapp.evaluate_corpus")
 def evaluate_corpus(operation_id: int) -> None:
-    """Measure a way to answer, or what is left of it."""
-    evaluate.evaluate(operation_id)
+    """Measure a way to answer, or what is left of it; the sweep sends again what finds no place."""
+    if _evaluating.acquire(blocking=False):
+        try:
+            evaluate.evaluate(operation_id)
+        finally:
+            _evaluating.release()
 
 
 @shared_task(name="ragapp.embed_texts")
@@ -87,6 +110,12 @@ def warm_up(sender: Any, **_: object) -> None:  # Any: Celery's consumer has no 
     """
     if ENGINE_QUEUE in sender.app.amqp.queues.consume_from:
         threading.Thread(target=_warm_up, name="warm up", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def take_no_more(**_: object) -> None:
+    """End with the answers under way."""
+    _is_closing.set()
 
 
 @worker_shutdown.connect

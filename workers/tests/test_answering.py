@@ -1,5 +1,6 @@
 """A question whose real engine worker is killed while it writes the answer."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from ragapp.models import Channel, Corpus, ModelKind, Run, UsageEntry
-from ragapp.services import language_models, runs
+from ragapp.services import embedding, language_models, runs
 from ragapp.tests.conftest import acme, alice, cluster, egress, embedder
 from ragapp.tests.factories import CorpusFactory, indexed
 from ragapp.tests.services.test_train import wait_for
@@ -35,12 +36,12 @@ PLATFORM = Actor(name="test", is_platform_admin=True)
 
 
 @contextmanager
-def engine_worker():
+def engine_worker(**environment):
     """The worker as it is deployed: threads on its own queue; killed at the end, in mid-answer."""
     command = [sys.executable, "-m", "celery", "-A", "workers.celery", "worker"]
     worker = subprocess.Popen(
         [*command, "-Q", "engine", "-P", "threads", "-c", "2", "--without-gossip"],
-        env=os.environ,
+        env={**os.environ, **environment},
         start_new_session=True,
     )
     try:
@@ -100,3 +101,24 @@ def test_answer_outlives_its_worker(acme, alice, corpus):
         entries = list(UsageEntry.objects.order_by("attempt"))
     assert [(entry.attempt, entry.requests) for entry in entries] == [(1, 0), (2, 1)]
     assert ended.usage["tokens_in"] == entries[1].tokens_in
+
+
+def test_questions_that_wait_hold_up_no_embedding_and_are_all_answered(acme, alice, corpus):
+    with server.serving(reader.build("127.0.0.1:0", KEY, skill=PERFECT, token_seconds=0.2)) as slow:
+        served_by(corpus, slow)
+        with alice.acting() as actor:
+            asked = [
+                runs.ask(acme, question.text, actor=actor, channel=Channel.API, corpus=corpus)
+                for question in KEY.questions[:3]
+            ]
+        with engine_worker(SLUICE_ANSWERS_AT_ONCE="1"):
+            wait_for(lambda: any(reread(run).answer for run in asked))
+            with alice.acting() as actor:
+                job = embedding.submit(acme, ["A pool of addresses."], actor=actor)
+            embedded = asyncio.run(embedding.reply(job))
+            has_ended = [reread(run).has_ended for run in asked]
+            wait_for(lambda: all(reread(run).has_ended for run in asked))
+
+    assert len(embedded.vectors) == 1
+    assert not all(has_ended)
+    assert {reread(run).state for run in asked} == {OperationState.SUCCEEDED}

@@ -19,7 +19,7 @@ from ragapp.api import openai as openai_api
 from ragapp.domain.followup import Exchange
 from ragapp.domain.reader import ANYBODY
 from ragapp.models import Chunk, Run, UsageEntry
-from ragapp.services import conversations, embedding
+from ragapp.services import conversations, embedding, runs
 from ragapp.services.answer import answer
 from ragapp.tests.api.test_runs import Doors, door, keys
 from ragapp.tests.factories import CorpusFactory, indexed
@@ -33,6 +33,24 @@ __all__ = ["door", "keys"]
 MESSAGES = [{"role": "user", "content": "What is a SNAT pool for?"}]
 TEXT = "A SNAT pool holds the addresses that a tenant goes out with."
 ANSWER = "It holds addresses [1]. Nobody else has them [1]."
+SENTENCES = [
+    {
+        "text": "It holds addresses.",
+        "support": "Cited",
+        "passages": [1],
+        "claimed": [1],
+        "missing_literals": [],
+        "spans": [{"passage": 1, "start": 0, "end": len(TEXT)}],
+    },
+    {
+        "text": "Nobody else has them.",
+        "support": "Unsupported",
+        "passages": [],
+        "claimed": [1],
+        "missing_literals": [],
+        "spans": [],
+    },
+]
 WORK = {"ragapp.answer_run": answer, "ragapp.embed_texts": embedding.embed}
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("services")]
@@ -101,8 +119,8 @@ def engine(work=None) -> Iterator[list[str]]:
         store.close()
 
 
-def written(acme, document) -> Callable[[int], None]:
-    """Work that ends a run as a model that cites would."""
+def written(acme, document, **columns) -> Callable[[int], None]:
+    """Work that ends a run as a model that cites would; ``columns`` are otherwise."""
 
     def end(run_id: int) -> None:
         citation = {
@@ -111,7 +129,7 @@ def written(acme, document) -> Callable[[int], None]:
             "source": "local",
             "title": "Pools",
             "section": [],
-            "page": None,
+            "page": 3,
             "url": document.url,
             "chunk_id": chunk_id(document),
             "document_id": document.pk,
@@ -122,12 +140,16 @@ def written(acme, document) -> Callable[[int], None]:
         }
         with tenant_scope(acme.pk):
             Run.objects.filter(pk=run_id).update(
-                state=OperationState.SUCCEEDED,
-                end="Found",
-                answer=ANSWER,
-                citations=[citation],
-                usage={"tokens_in": 30, "tokens_out": 12},
-                ended_at=timezone.now(),
+                **{
+                    "state": OperationState.SUCCEEDED,
+                    "end": "Found",
+                    "answer": ANSWER,
+                    "citations": [citation],
+                    "sentences": SENTENCES,
+                    "usage": {"tokens_in": 30, "tokens_out": 12},
+                    "ended_at": timezone.now(),
+                    **columns,
+                }
             )
 
     return end
@@ -169,7 +191,23 @@ def test_completion_has_marks_annotations_and_the_egress_id(door, keys, acme, do
     with tenant_scope(acme.pk):
         run = Run.objects.get()
     assert answer.egress_id == run.trace_id
+    assert (places[0].number, places[0].page, places[0].start, places[0].end) == (
+        1, 3, 0, len(TEXT),
+    )  # fmt: skip
+    assert answer.sentences == SENTENCES
     assert run.corpus_id == document.corpus_id
+
+
+def test_run_that_somebody_stopped_is_no_whole_answer(door, keys, acme, document):
+    stopped = {"state": OperationState.CANCELLED, "end": "", "end_message": runs.STOPPED}
+    ask = client(door)
+    with engine(written(acme, document, answer="It holds", sentences=[], **stopped)):
+        whole = ask.chat.completions.create(model="sluice", messages=MESSAGES)
+        chunks = list(ask.chat.completions.create(model="sluice", messages=MESSAGES, stream=True))
+
+    assert whole.choices[0].message.content == "It holds"
+    assert [whole.choices[0].finish_reason, chunks[-1].choices[0].finish_reason] == ["length"] * 2
+    assert (whole.end, whole.end_message) == ("", runs.STOPPED)
 
 
 def test_follow_up_is_answered_with_what_was_said_before(door, keys, acme, document):
@@ -202,6 +240,8 @@ def test_stream_ends_with_annotations_usage_and_done(door, keys, acme, document)
     assert "".join(chunk.choices[0].delta.content for chunk in deltas) == ANSWER
     assert last.choices[0].finish_reason == "stop"
     assert last.choices[0].delta.annotations[0]["url_citation"]["title"] == "Pools"
+    assert last.choices[0].delta.annotations[0]["url_citation"]["page"] == 3
+    assert last.sentences == SENTENCES
     assert (usage.choices, usage.usage.completion_tokens) == ([], 12)
     assert usage.egress_id == last.egress_id
 
@@ -260,6 +300,40 @@ def test_errors_are_the_clients_own(door, keys, acme):
     assert foreign.value.code == "foreign-token"
     assert (absent.value.code, absent.value.type) == ("model_not_found", "invalid_request_error")
     assert (wrong.value.param, wrong.value.type) == ("n", "invalid_request_error")
+
+
+def test_half_a_surrogate_pair_is_answered(door, keys, acme, document):
+    # The client itself cannot encode it: sent as other languages' JSON has it.
+    body = {"model": "sluice", "messages": [{"role": "user", "content": "Why \ud83d\0?"}]}
+    path = "/api/v1/tenants/acme/openai/v1/chat/completions"
+    with engine(written(acme, document)):
+        answer = door.ask("portal", "POST", path, body=body, Authorization="Bearer slc_acme")
+        answer.read()
+
+    assert answer.status == 200
+    with tenant_scope(acme.pk):
+        assert Run.objects.get().question == "Why \ufffd\ufffd?"
+
+
+def test_defect_is_an_error_of_the_server_in_openais_shape(door, keys, acme, document, monkeypatch):
+    def broken(*args, **options):
+        raise RuntimeError("a secret of ours")
+
+    ask = client(door)
+    monkeypatch.setattr(openai_api, "visible_corpus", broken)
+    with pytest.raises(openai.InternalServerError) as at_once:
+        ask.models.retrieve("sluice/docs")
+    monkeypatch.setattr(openai_api, "_ended", broken)
+    with engine(written(acme, document)):
+        with pytest.raises(openai.InternalServerError) as later:
+            ask.chat.completions.create(model="sluice", messages=MESSAGES)
+        with pytest.raises(openai.APIError) as streamed:
+            list(ask.chat.completions.create(model="sluice", messages=MESSAGES, stream=True))
+
+    for refused in (at_once, later, streamed):
+        assert (refused.value.code, refused.value.type) == ("internal-server-error", "server_error")
+        assert len(refused.value.body["request_id"]) == 32
+        assert "secret" not in str(refused.value)
 
 
 def test_spent_limit_is_a_rate_limit_error_with_the_quota(door, keys, acme):

@@ -399,6 +399,22 @@ def test_the_deadline_ends_the_run_with_what_there_is(script):
     assert len(script.steps) <= 4
 
 
+def test_deadline_in_the_second_search_ends_the_run_with_what_there_is(script):
+    def margins(question: str) -> float:
+        # The second search finds more than was graded, and takes too long.
+        script.local = [passage(f"{SNAT} {n}", key=f"chunk:{n}") for n in range(8)]
+        script.seconds_per_step = 35.0
+        return -5.0 if "[" in question else believing(question)
+
+    script.margins = margins
+
+    answer = script.run(calibrations=STRICT, web=False)
+
+    assert answer.end is AnswerEnd.NOT_FOUND
+    assert answer.text.startswith("The time for this question ran out.")
+    assert (script.count(Search), script.count(OpenPrompt)) == (2, 1)
+
+
 @given(
     lexicon=st.sampled_from([TRAINED, UNTRAINED, Lexicon(9, {"snat": 0})]),
     web=st.sampled_from(

@@ -7,7 +7,7 @@ from ragapp.domain.completion import Link, read_chat
 from ragapp.domain.followup import Exchange
 from tenants.errors import InvalidError
 
-LINKS = {1: Link("http://portal/1", "One"), 2: Link("http://portal/2", "Two")}
+LINKS = {1: Link("http://portal/1", "One", 4, 10, 90), 2: Link("http://portal/2", "Two")}
 
 
 def chat(text: str, **more):
@@ -31,6 +31,19 @@ def test_last_turn_of_the_user_is_the_question():
 
     assert (read.model, read.question, read.is_streamed) == ("sluice/docs", "And second?", False)
     assert read.earlier == (Exchange("First?", "Yes ."),)
+
+
+def test_what_can_be_neither_stored_nor_sent_is_replaced():
+    said = [
+        {"role": "user", "content": "a\0b"},
+        {"role": "assistant", "content": "c\ud83d"},
+        {"role": "user", "content": [{"type": "text", "text": "d\udfffe \U0001f600"}]},
+    ]
+
+    read = read_chat({"model": "sluice", "messages": said})
+
+    assert read.question == "d\ufffde \U0001f600"
+    assert read.earlier == (Exchange("a\ufffdb", "c\ufffd"),)
 
 
 def test_only_the_last_exchanges_are_kept_and_cut_to_length():
@@ -59,6 +72,8 @@ def test_only_the_last_exchanges_are_kept_and_cut_to_length():
             "messages[0].content",
         ),
         ({"messages": [{"role": "user", "content": "x"}]}, "model"),
+        ({"model": "sluice/\0", "messages": [{"role": "user", "content": "x"}]}, "model"),
+        ({"model": "sluice/\ud800", "messages": [{"role": "user", "content": "x"}]}, "model"),
         ({"model": "s", "messages": [{"role": "user", "content": "x"}], "n": 2}, "n"),
         ({"model": "s", "messages": [{"role": "user", "content": "x"}], "stream": "yes"}, "stream"),
         (
@@ -93,7 +108,13 @@ def test_annotations_point_to_their_marks():
         "[1, 2]",
         "[1, 2]",
     ]
-    assert [place["title"] for place in places] == ["One", "One", "Two"]
+    assert [(place["title"], place["number"]) for place in places] == [
+        ("One", 1),
+        ("One", 1),
+        ("Two", 2),
+    ]
+    assert [places[0][name] for name in ("page", "start", "end")] == [4, 10, 90]
+    assert places[2]["page"] is None
 
 
 def test_sources_are_listed_by_number():

@@ -5,7 +5,7 @@ import pytest
 from ragapp.domain.followup import Exchange
 from ragapp.domain.reader import ANYBODY
 from ragapp.models import Channel, Conversation, Run
-from ragapp.services import conversations
+from ragapp.services import conversations, corpora
 from ragapp.services.answer import answer
 from ragapp.services.runs import ask
 from ragapp.tests.factories import ConversationFactory, CorpusFactory, RunFactory
@@ -39,6 +39,22 @@ def test_only_its_owner_sees_a_conversation(alice, bob, charlie):
                 conversations.visible_conversation(thread.pk, actor=actor)
     with alice.acting() as actor:
         assert list(conversations.recent(actor, 8)) == [thread]
+
+
+@pytest.mark.django_db
+def test_conversation_is_closed_with_its_corpus_and_keeps_its_runs(alice):
+    corpus = CorpusFactory(tenant=alice.tenant)
+    with alice.acting() as actor:
+        run = ask(alice.tenant, "What is SNAT?", actor=actor, channel=Channel.API, corpus=corpus)
+        other = ask(alice.tenant, "What is SNAT?", actor=actor, channel=Channel.API)
+
+        corpora.delete_corpus(corpus, actor=actor)
+
+        assert list(conversations.recent(actor, 8)) == [other.conversation]
+        with pytest.raises(NotVisibleError, match="closed when its corpus is deleted"):
+            conversations.visible_conversation(run.conversation_id, actor=actor)
+        run.refresh_from_db()
+        assert (run.corpus_id, run.conversation_id is None) == (None, False)
 
 
 @pytest.mark.django_db

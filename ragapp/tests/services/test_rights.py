@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from ragapp.domain.filters import Filters
+from ragapp.domain.followup import Exchange
 from ragapp.domain.reader import ANYBODY, EVERYTHING, Reader, from_json, reader_of, to_json
 from ragapp.domain.run_record import citation
 from ragapp.models import Channel, Document
@@ -15,7 +16,14 @@ from ragapp.models.rights import visible_runs
 from ragapp.services import answer, index, rights, runs
 from ragapp.services.search import _ranked, look_up, ranked
 from ragapp.services.statements import Field
-from ragapp.tests.factories import CorpusFactory, RunFactory, chunk, indexed, unit
+from ragapp.tests.factories import (
+    ConversationFactory,
+    CorpusFactory,
+    RunFactory,
+    chunk,
+    indexed,
+    unit,
+)
 from ragapp.ui.answer import answer_view
 from tenants.domain.roles import Role
 from tenants.domain.states import OperationState
@@ -236,6 +244,101 @@ def test_answers_on_a_document_that_is_limited_later_are_limited_with_it(acme, a
     with person("dora", acme, Role.DEVOPS).acting() as actor:
         seen = set(runs.Run.objects.filter(visible_runs(reader_of(actor))))
     assert seen == {*of_it, *of_others}
+
+
+def test_follow_up_is_as_limited_as_what_it_leans_on(acme, alice):
+    limited, opened = CorpusFactory(tenant=acme), CorpusFactory(tenant=acme)
+    limit(indexed(limited, ["alpha secret"]), "user:dora")
+    indexed(opened, ["alpha open"])
+
+    def asked(question, **options):
+        with alice.acting() as actor:
+            return runs.ask(acme, question, actor=actor, channel=Channel.API, **options)
+
+    first = asked("Whom do we let go?", corpus=limited)
+    second = asked("And why?", corpus=opened, conversation=first.conversation)
+    third = asked("And when?", corpus=opened, conversation=first.conversation)
+    other = asked("And when?", corpus=opened)
+    told = asked("And when?", corpus=opened, earlier=[Exchange("Whom do we let go?", "Bob.")])
+
+    assert [run.is_limited for run in (first, second, third, other, told)] == [
+        True, True, True, False, True,
+    ]  # fmt: skip
+
+
+def test_what_follows_on_an_answer_is_limited_with_it(acme, alice):
+    corpus, other = CorpusFactory(tenant=acme), CorpusFactory(tenant=acme)
+    document = indexed(corpus, ["alpha secret"])
+    thread, beside = (ConversationFactory(tenant=acme) for _ in range(2))
+    ended = {"tenant": acme, "corpus": other, "state": OperationState.SUCCEEDED, "end": "Found"}
+    before = RunFactory(**ended, conversation=thread)
+    of_it = RunFactory(**ended, conversation=thread, citations=[{"document_id": document.pk}])
+    after = [RunFactory(**ended, conversation=thread) for _ in range(2)]
+    told = RunFactory(**ended, earlier=[{"question": "Whom?", "answer": "Bob."}])
+    elsewhere = RunFactory(**ended, conversation=beside)
+    with alice.acting() as actor:
+        rights.set_rights(document, readers=["user:dora"], labels={}, actor=actor)
+
+        assert set(runs.Run.objects.filter(is_limited=True)) == {of_it, *after, told}
+        assert set(runs.Run.objects.filter(is_limited=False)) == {before, elsewhere}
+
+
+def test_run_that_only_found_a_document_is_limited_with_it(acme, alice):
+    corpus = CorpusFactory(tenant=acme)
+    document = indexed(corpus, ["alpha secret"])
+
+    def run(source, **hit):
+        searched = {"kind": "search", "at_ms": 1, "ms": 1, "source": source, "query": "alpha"}
+        columns = {"tenant": acme, "corpus": corpus, "state": "Succeeded", "end": "Found"}
+        reads = {"citations": [{"document_id": 0}]}
+        return RunFactory(**columns, **reads, entries=[{**searched, "hits": [hit]}])
+
+    found = [
+        run("local", key="chunk:1", url="http://x/", document_id=document.pk),
+        # As runs kept it before hits named their document.
+        run("local", key="chunk:1", url=document.url),
+    ]
+    others = [
+        run("local", key="chunk:2", url="http://x/", document_id=0),
+        run("web", key="http://x/#0", url=document.url, document_id=None),
+    ]
+    with alice.acting() as actor:
+        rights.set_rights(document, readers=["user:dora"], labels={}, actor=actor)
+
+        assert set(runs.Run.objects.filter(is_limited=True)) == set(found)
+        assert set(runs.Run.objects.filter(is_limited=False)) == set(others)
+
+
+def test_run_that_was_asked_while_a_document_was_being_limited_is_limited_by_its_worker(acme):
+    corpus = CorpusFactory(tenant=acme)
+    limit(indexed(corpus, ["alpha secret"]), "user:dora")
+    # Neither saw the other's row before it was committed.
+    run = RunFactory(tenant=acme, corpus=corpus)
+    elsewhere = RunFactory(tenant=acme, corpus=CorpusFactory(tenant=acme))
+
+    assert [answer.claim(asked.pk).is_limited for asked in (run, elsewhere)] == [True, False]
+
+    with tenant_scope(acme.pk):
+        assert [row.is_limited for row in runs.Run.objects.order_by("pk")] == [True, False]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("services")
+def test_run_is_limited_at_its_end_by_what_was_limited_while_it_went_on(acme, monkeypatch):
+    corpus = CorpusFactory(tenant=acme)
+    document = indexed(corpus, ["alpha secret"])
+    run = RunFactory(tenant=acme, corpus=corpus)
+
+    def tools(run):
+        limit(document, "user:dora")
+        raise InvalidError("Nothing more is needed here.")
+
+    monkeypatch.setattr(answer, "tools_for", tools)
+    answer.answer(run.pk)
+
+    with tenant_scope(acme.pk):
+        run.refresh_from_db()
+    assert (run.state, run.is_limited) == (OperationState.FAILED, True)
 
 
 def test_audit_log_names_nothing_that_is_limited(acme, alice, bob):

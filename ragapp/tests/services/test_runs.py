@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from proxyconfig.facade import egress_endpoint
 from ragapp.models import Channel, Run
-from ragapp.services import runs
-from ragapp.services.answer import answer
+from ragapp.services import corpora, runs
+from ragapp.services.answer import answer, claim
 from ragapp.services.runs import Entrance, ask
 from ragapp.services.web import WayOut, page, rank, search
 from ragapp.tests.factories import CorpusFactory, RunFactory, indexed
@@ -245,6 +245,34 @@ def test_run_whose_worker_died_is_answered_by_the_next(alice, egress):
     assert (ended.state, ended.attempts) == (OperationState.SUCCEEDED, 2)
     assert "Half of" not in ended.answer
     assert kinds(ended)[0] == "ingress"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("services")
+def test_question_whose_corpus_is_deleted_while_it_waits_is_not_asked_everywhere(alice):
+    indexed(CorpusFactory(tenant=alice.tenant), [TEXT])
+    corpus = CorpusFactory(tenant=alice.tenant, name="handbook")
+    run = asked(alice, corpus=corpus)
+    with alice.acting() as actor:
+        corpora.delete_corpus(corpus, actor=actor)
+
+    answer(run.pk)
+
+    failed = reread(run)
+    assert (failed.state, failed.corpus_id) == (OperationState.FAILED, None)
+    assert failed.error == (
+        "The corpus handbook was deleted before this was answered. Ask again in another one."
+    )
+    assert kinds(failed) == ["ingress"]
+
+
+@pytest.mark.django_db
+def test_beginnings_of_a_later_attempt_come_after_all_of_an_earlier_one(alice):
+    run = RunFactory(tenant=alice.tenant, attempts=1, restarts=1)
+
+    # The attempt before began anew up to four times; its row may know of none of them.
+    assert claim(run.pk).restarts == reread(run).restarts == 101
+    assert claim(RunFactory(tenant=alice.tenant).pk).restarts == 0
 
 
 @pytest.mark.django_db

@@ -11,6 +11,7 @@ from django.db import connection
 from ragapp.domain import trace
 from ragapp.models import Run
 from ragapp.services import stream
+from ragapp.services.answer import claim
 from ragapp.services.recorder import Recorder
 from ragapp.services.stream import Place, read
 from ragapp.tests.factories import RunFactory
@@ -217,6 +218,23 @@ def test_second_attempt_voids_what_the_first_had_streamed(run):
 
     assert (shown.text, shown.kinds) == (ANSWER, KINDS)
     assert run.restarts == 1
+
+
+def test_reader_of_what_a_killed_attempt_never_wrote_down_gets_all_of_the_next(run):
+    with Recorder(run, threading.Event()) as recorder:
+        begin(run, recorder)
+        recorder.text("First words")
+        recorder.restart()
+        recorder.text("Other words, and more of them than the answer has in the end.")
+        shown = follow(run, until=lambda shown: "Other" in shown.text)
+    with tenant_scope(run.tenant_id):
+        # Killed before a beat wrote that it had begun anew.
+        Run.objects.filter(pk=run.pk).update(state=OperationState.QUEUED, restarts=0)
+
+    write_all(claim(run.pk))
+    follow(run, shown, last_id=shown.ids[-1])
+
+    assert (shown.text, shown.kinds) == (ANSWER, KINDS)
 
 
 def test_final_text_replaces_the_streamed_one(run):
