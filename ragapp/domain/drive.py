@@ -244,46 +244,49 @@ class _Driver:
             raise RunCancelledError(error.message) from error
 
     def _grades(self, questions: Sequence[str]) -> tuple[float, ...]:
+        """One margin for each question; 0 for those that there was no time to ask."""
         session, begin = self._open_session(), self._now_ms()
-        before = session.usage
-        margins = session.grade(questions)
-        self._record_model(
-            "grade",
-            begin,
-            tokens_in=_forwarded(session.usage) - _forwarded(before),
-            tokens_out=len(margins),
-        )
-        return margins
+        before, margins = session.usage, tuple[float, ...]()
+        try:
+            margins = session.grade(
+                questions, timeout_seconds=self._remaining_seconds(), cancel=self._world.cancel
+            )
+        finally:
+            # Also where it failed: what was read until then is used.
+            self._record_model(
+                "grade",
+                begin,
+                tokens_in=_forwarded(session.usage) - _forwarded(before),
+                tokens_out=len(margins),
+            )
+        return (*margins, *(0.0 for _ in questions[len(margins) :]))
 
     def _generate(self, step: Generate) -> Generation:
         if self._generated:
             self._world.listener.restart()
         self._generated = True
         session, begin = self._open_session(), self._now_ms()
-        before = session.usage
-        generation = session.generate(
-            step.instruction,
-            max_new_tokens=step.max_new_tokens,
-            stop_at=step.stop_at,
-            choices=step.choices,
-            timeout_seconds=step.timeout_seconds,
-            on_text=self._world.listener.text,
-            cancel=self._world.cancel,
-        )
-        self._record_model(
-            "answer",
-            begin,
-            tokens_in=max(_forwarded(session.usage) - _forwarded(before) - generation.tokens, 0),
-            tokens_out=generation.tokens,
-            finish=generation.finish,
-        )
-        return generation
+        before, written = session.usage, None
+        try:
+            written = session.generate(
+                step.instruction,
+                max_new_tokens=step.max_new_tokens,
+                stop_at=step.stop_at,
+                choices=step.choices,
+                timeout_seconds=step.timeout_seconds,
+                on_text=self._world.listener.text,
+                cancel=self._world.cancel,
+            )
+        finally:
+            used = _forwarded(session.usage) - _forwarded(before)
+            self._record_written("answer", begin, used, written)
+        return written
 
     def _rewrite(self, step: Rewrite) -> str:
         # The place is given back first: with one place a second session would wait for ever.
         self.close()
         begin = self._now_ms()
-        session = self._opened(step.messages)
+        session, written = self._opened(step.messages), None
         try:
             written = session.generate(
                 "",
@@ -293,14 +296,21 @@ class _Driver:
             )
         finally:
             session.close()
-        self._record_model(
-            "rewrite",
-            begin,
-            tokens_in=session.usage.prompt_tokens,
-            tokens_out=written.tokens,
-            finish=written.finish,
-        )
+            self._record_written("rewrite", begin, _forwarded(session.usage), written)
         return written.text
+
+    def _record_written(
+        self, purpose: str, begin: int, used: int, written: Generation | None
+    ) -> None:
+        """A text and the tokens ``used`` for it; of one that failed all are booked as read."""
+        tokens_out = written.tokens if written else 0
+        self._record_model(
+            purpose,
+            begin,
+            tokens_in=max(used - tokens_out, 0),
+            tokens_out=tokens_out,
+            finish=written.finish if written else "",
+        )
 
     def _record_model(
         self, purpose: str, begin: int, *, tokens_in: int, tokens_out: int, finish: str = ""
@@ -340,6 +350,10 @@ class _Driver:
         if self._session is None:
             raise TypeError("the agent asked the model before it opened a prompt")
         return self._session
+
+    def _remaining_seconds(self) -> float:
+        ends_at = self._begin + self._settings.deadline_seconds
+        return max(ends_at - self._world.clock(), 0.0)
 
     def _now_ms(self) -> int:
         return round((self._world.clock() - self._begin) * 1000)

@@ -100,14 +100,25 @@ class Tokenizer(Protocol):
 class Session(Protocol):
     """A prompt that an engine holds in its cache. Used by one thread; close it."""
 
-    def grade(self, questions: Sequence[str]) -> tuple[float, ...]:
+    def grade(
+        self,
+        questions: Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> tuple[float, ...]:
         """Log-odds of yes over no for each closed question, asked at the end of the session.
 
         Before an answer a question continues the user's turn, after one it opens the next turn.
         Nothing of it stays in the session.
 
+        Args:
+            timeout_seconds: Ends with what there is, counted from now.
+            cancel: Set it from any thread; ends with what there is.
+
         Returns:
-            Natural log, one per question, in order; 0 means that the model cannot tell.
+            Natural log, one per question, in order; 0 means that the model cannot tell. Those of
+            the first questions only where it was ended from outside.
 
         Raises:
             TransientError: The engine is gone or overloaded.

@@ -27,7 +27,8 @@ from tenants.models.tenant import Tenant
 MOST_TEXTS = 128
 MOST_CHARACTERS = 8000
 DEADLINE_SECONDS = 30
-# A token is a character at least, beside the two marks around a text; no embedder reads more.
+# A token is a byte of UTF-8 at least, not a character: a tokenizer may take one apart. Two marks
+# stand around a text, and no embedder reads more than the most.
 MARKS = 2
 MOST_TOKENS = 512
 # A worker that took a call at its deadline has charged it by then, or is dead.
@@ -71,7 +72,7 @@ def submit(tenant: Tenant, texts: Sequence[str], *, actor: Actor) -> Job:
         tenant=tenant,
         job_id=job.id,
         token_id=job.token_id,
-        tokens=sum(min(len(text) + MARKS, MOST_TOKENS) for text in texts),
+        tokens=sum(min(len(text.encode()) + MARKS, MOST_TOKENS) for text in texts),
         expires_at=timezone.now() + timedelta(seconds=HELD_SECONDS),
     )
     limits.admit_embedding(call, actor=actor)

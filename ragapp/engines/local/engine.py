@@ -22,7 +22,7 @@ from ragapp.engines.local.session import (
     as_ours,
     session_closed,
 )
-from ragapp.engines.local.writing import Stop, TokenChoices
+from ragapp.engines.local.writing import Interruption, Stop, TokenChoices
 
 # A waiting caller looks this often whether the model's thread still lives.
 ALIVE_CHECK_SECONDS = 1.0
@@ -150,8 +150,8 @@ class LocalSession(ChatSession):
     def _read(self, prefix: Sequence[int], cancel: threading.Event | None) -> Outcome:
         return self._carry_out(ReadJob(self._live(), prefix), cancel=cancel)
 
-    def _grade(self, targets: Sequence[Sequence[int]]) -> Outcome:
-        return self._carry_out(GradeJob(self._live(), targets, self._chat))
+    def _grade(self, targets: Sequence[Sequence[int]], interruption: Interruption) -> Outcome:
+        return self._carry_out(GradeJob(self._live(), targets, self._chat, interruption))
 
     def _write(
         self,

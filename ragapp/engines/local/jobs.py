@@ -16,7 +16,7 @@ from ragapp.domain.engine import Finish
 from ragapp.engines.local.chat import Chat
 from ragapp.engines.local.sequence import CachedSequence, common_prefix
 from ragapp.engines.local.session import Outcome
-from ragapp.engines.local.writing import Stop, TokenChoices, Writing
+from ragapp.engines.local.writing import Interruption, Stop, TokenChoices, Writing
 
 if TYPE_CHECKING:
     import torch
@@ -92,9 +92,14 @@ class GradeJob(Job):
     """
 
     def __init__(
-        self, sequence: CachedSequence, targets: Sequence[Sequence[int]], chat: Chat
+        self,
+        sequence: CachedSequence,
+        targets: Sequence[Sequence[int]],
+        chat: Chat,
+        interruption: Interruption,
     ) -> None:
         super().__init__(sequence)
+        self._interruption = interruption
         self._shared = _shared(targets)
         self._tails = [target[len(self._shared) :] for target in targets]
         self._chat = chat
@@ -102,6 +107,9 @@ class GradeJob(Job):
         self._is_shared_read = False
 
     def _work(self, budget: int) -> None:
+        if self._interruption.finish is not None:
+            self._end(Outcome(self.forwarded, tuple(self._margins)))
+            return
         if not self._is_shared_read:
             # One token more than is shared stands for the rest: aiming always leaves one to read.
             ahead = self.sequence.aim([*self._shared, *self._tails[0][:1]])[:-1]

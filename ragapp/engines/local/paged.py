@@ -29,12 +29,10 @@ from ragapp.engines.local.scheduler import (
     Place,
     engine_busy,
     engine_gone,
-    prompt_cancelled,
 )
 from ragapp.engines.local.verdicts import FREE, Verdicts
+from ragapp.engines.local.writing import Interruption
 from tenants.errors import PermanentError
-
-ALIVE_CHECK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +132,19 @@ class PagedEngine(ChatEngine[PagedSession]):
             raise engine_gone()
         return ticket
 
-    def result(self, ticket: Ticket, cancel: threading.Event | None = None) -> GenerationOutput:
+    def result(self, ticket: Ticket, interruption: Interruption) -> GenerationOutput | None:
         """The next result of a request: after each token if it writes several.
 
+        Returns:
+            None where it was ended from outside; the request is still to be dropped.
+
         Raises:
-            PromptCancelledError: ``cancel`` was set; the request is still to be dropped.
             TransientError: The batch stopped.
             PermanentError: The model itself failed.
         """
-        patience = ALIVE_CHECK_SECONDS if cancel is None else CANCEL_CHECK_SECONDS
-        while True:
-            if cancel is not None and cancel.is_set():
-                raise prompt_cancelled()
+        while interruption.finish is None:
             try:
-                output = ticket.outputs.get(timeout=patience)
+                output = ticket.outputs.get(timeout=CANCEL_CHECK_SECONDS)
             except queue.Empty:
                 if self._is_closed or not self._batch.is_running():
                     raise engine_gone() from None
@@ -159,6 +156,7 @@ class PagedEngine(ChatEngine[PagedSession]):
             raise PermanentError(
                 f"The model {self.name} failed: {output.error}", code="engine-failed"
             )
+        return None
 
     def drop(self, ticket: Ticket) -> None:
         """Nobody waits for this request any more: the batch leaves it out from its next step."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from transformers.generation.continuous_batching.requests import GenerationOutput
 
 from ragapp.domain.engine import Finish, Message
-from ragapp.engines.local.scheduler import Place
+from ragapp.engines.local.scheduler import Place, prompt_cancelled
 from ragapp.engines.local.sequence import common_prefix
 from ragapp.engines.local.session import ChatSession, Outcome, session_closed
 from ragapp.engines.local.verdicts import VERDICT
-from ragapp.engines.local.writing import Stop, TokenChoices, Writing
+from ragapp.engines.local.writing import Interruption, Stop, TokenChoices, Writing
 
 if TYPE_CHECKING:
     from ragapp.engines.local.paged import PagedEngine, Ticket
@@ -37,24 +37,31 @@ class PagedSession(ChatSession):
         # Of a request that ends with its first token the batch would keep no pages for others.
         ticket = self._engine.submit(prefix, max_new_tokens=2)
         try:
-            self._engine.result(ticket, cancel)
+            if self._engine.result(ticket, Interruption(cancel)) is None:
+                raise prompt_cancelled()
         finally:
             self._engine.drop(ticket)
         self._known.append(prefix)
         return Outcome(forwarded)
 
-    def _grade(self, targets: Sequence[Sequence[int]]) -> Outcome:
+    def _grade(self, targets: Sequence[Sequence[int]], interruption: Interruption) -> Outcome:
         self._check_open()
+        if interruption.finish is not None:
+            return Outcome(0)
         tickets: list[Ticket] = []
+        outputs: list[GenerationOutput] = []
         try:
             for target in targets:
                 ticket = self._engine.submit(target, max_new_tokens=1, wish=VERDICT)
                 tickets.append(ticket)
-            outputs = [self._engine.result(ticket) for ticket in tickets]
-        except BaseException:
             for ticket in tickets:
+                output = self._engine.result(ticket, interruption)
+                if output is None:
+                    break
+                outputs.append(output)
+        finally:
+            for ticket in tickets[len(outputs) :]:
                 self._engine.drop(ticket)
-            raise
         margins = tuple(self._engine.verdicts.margin(output) for output in outputs)
         return Outcome(sum(self._forwarded(target) for target in targets), margins)
 
@@ -97,7 +104,10 @@ class PagedSession(ChatSession):
         try:
             seen = 0
             while finish is None:
-                output = self._engine.result(ticket)
+                output = self._engine.result(ticket, writing.stop.interruption)
+                if output is None:
+                    finish = writing.interruption()
+                    continue
                 told = zip(output.generated_tokens[seen:], output.logprobs[seen:], strict=True)
                 seen = len(output.generated_tokens)
                 finish = _push(writing, told)
@@ -122,19 +132,26 @@ class PagedSession(ChatSession):
             if len(allowed) > 1:
                 asked = [*target, *writing.tokens]
                 with self._engine.verdicts.row(allowed) as row:
-                    token = self._once(asked, wish=row).generated_tokens[0]
+                    output = self._once(asked, writing.stop.interruption, wish=row)
+                if output is None:
+                    continue
+                token = output.generated_tokens[0]
                 forwarded += self._forwarded(asked) if writing.tokens else 0
             finish = writing.push(token, 0.0)
         return finish, forwarded
 
-    def _once(self, tokens: Sequence[int], *, wish: int) -> GenerationOutput:
-        """A request of one token, from its beginning to its end."""
+    def _once(
+        self, tokens: Sequence[int], interruption: Interruption, *, wish: int
+    ) -> GenerationOutput | None:
+        """A request of one token, from its beginning to its end; None where it was ended before."""
         ticket = self._engine.submit(tokens, max_new_tokens=1, wish=wish)
+        output = None
         try:
-            return self._engine.result(ticket)
-        except BaseException:
-            self._engine.drop(ticket)
-            raise
+            output = self._engine.result(ticket, interruption)
+        finally:
+            if output is None:
+                self._engine.drop(ticket)
+        return output
 
     def _forwarded(self, target: Sequence[int]) -> int:
         """Tokens that are not in whole pages of what this session has read before.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ragapp.domain.engine import Finish, Generation, Message, Usage, continued
-from ragapp.engines.local.writing import Stop, TokenChoices
+from ragapp.engines.local.writing import Interruption, Stop, TokenChoices
 from tenants.errors import PermanentError, SluiceError
 
 if TYPE_CHECKING:
@@ -70,12 +70,20 @@ class ChatSession(ABC):
             prompt_seconds=time.perf_counter() - begin,
         )
 
-    def grade(self, questions: Sequence[str]) -> tuple[float, ...]:
-        """Log-odds of yes over no for each question."""
+    def grade(
+        self,
+        questions: Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> tuple[float, ...]:
+        """Log-odds of yes over no for each question; see the port."""
         if not questions:
             return ()
         begin = time.perf_counter()
-        outcome = self._grade([self._chat.prompt(self._asked(question)) for question in questions])
+        interruption = Interruption.within(timeout_seconds, cancel)
+        targets = [self._chat.prompt(self._asked(question)) for question in questions]
+        outcome = self._grade(targets, interruption)
         usage = self._usage
         self._usage = replace(
             usage,
@@ -100,8 +108,8 @@ class ChatSession(ABC):
         asked = continued(self._messages, instruction)
         target = self._chat.prompt(asked)
         room = max(self._context_tokens - len(target), 1)
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        stop = Stop(min(max_new_tokens, room), self._end_tokens, deadline, cancel, stop_at)
+        interruption = Interruption.within(timeout_seconds, cancel)
+        stop = Stop(min(max_new_tokens, room), self._end_tokens, interruption, stop_at)
         bound = TokenChoices([self._chat.encode(choice) for choice in choices])
         pieces: list[str] = []
 
@@ -134,8 +142,8 @@ class ChatSession(ABC):
         """Read these tokens and keep them, unless ``cancel`` is set."""
 
     @abstractmethod
-    def _grade(self, targets: Sequence[Sequence[int]]) -> Outcome:
-        """Log-odds of yes over no after each of these chats."""
+    def _grade(self, targets: Sequence[Sequence[int]], interruption: Interruption) -> Outcome:
+        """Log-odds of yes over no after each of these chats, or the first ones."""
 
     @abstractmethod
     def _write(

@@ -14,13 +14,36 @@ REPEATED_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
+class Interruption:
+    """What ends work from outside; ``deadline`` in ``time.monotonic`` seconds."""
+
+    cancel: threading.Event | None = None
+    deadline: float | None = None
+
+    @classmethod
+    def within(
+        cls, timeout_seconds: float | None, cancel: threading.Event | None
+    ) -> "Interruption":
+        """With a deadline so far from now."""
+        return cls(cancel, None if timeout_seconds is None else time.monotonic() + timeout_seconds)
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why the work ends now; None as long as it goes on."""
+        if self.cancel is not None and self.cancel.is_set():
+            return "cancelled"
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            return "timeout"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
-    """When an answer ends: ``deadline`` in ``time.monotonic`` seconds, ``text`` at that string."""
+    """When an answer ends; ``text`` ends it before that string."""
 
     max_new_tokens: int
     end_tokens: frozenset[int]
-    deadline: float | None
-    cancel: threading.Event | None
+    interruption: Interruption
     text: str = ""
 
 
@@ -77,11 +100,7 @@ class Writing:
 
     def interruption(self) -> Finish | None:
         """Why it ends now, from outside."""
-        if self._stop.cancel is not None and self._stop.cancel.is_set():
-            return "cancelled"
-        if self._stop.deadline is not None and time.monotonic() > self._stop.deadline:
-            return "timeout"
-        return None
+        return self._stop.interruption.finish
 
     def push(self, token: int, logprob: float) -> Finish | None:
         """Take in the next token; why the answer ends with it, if it does."""

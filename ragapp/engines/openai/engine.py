@@ -2,23 +2,22 @@
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx2
 
 from ragapp.domain.engine import Message
 from ragapp.engines.openai.session import OpenAISession
-from ragapp.engines.openai.stream import Stream
+from ragapp.engines.openai.stream import Line, Watch
 from ragapp.engines.openai.wire import events, retry_after
 from tenants.errors import InvalidError, PermanentError, TransientError
 
 # A cautious estimate where the tokenizer is remote: no common one needs more on natural text.
 CHARACTERS_PER_TOKEN = 3
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-# One connection for each answer that is under way; some stay open for the next question.
-_LIMITS = httpx2.Limits(max_connections=128, max_keepalive_connections=32)
 
 
 class OpenAIEngine:
@@ -45,14 +44,19 @@ class OpenAIEngine:
     ) -> None:
         self._model = model
         self._context_tokens = context_tokens
-        self._client = httpx2.Client(
+        self._client = partial(
+            httpx2.Client,
             base_url=base_url,
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             proxy=proxy,
+            # Read once for all lines: the certificates of the world take a while.
+            verify=httpx2.create_ssl_context(trust_env=False),
             trust_env=False,
             timeout=timeout_seconds,
-            limits=_LIMITS,
         )
+        self._lines: list[Line] = []
+        # Those without a request: the last one used, whose connection is likeliest open, goes next.
+        self._idle: list[Line] = []
 
     @property
     def name(self) -> str:
@@ -92,32 +96,56 @@ class OpenAIEngine:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        for line in self._lines:
+            line.close()
 
-    def complete(self, body: Mapping[str, object]) -> dict[str, Any]:
-        """One answer, whole. Raises TransientError, PermanentError or InvalidError."""
-        with self.translated():
-            response = self._client.post("chat/completions", json={"model": self._model, **body})
-            self._check(response)
-            answer: dict[str, Any] = response.json()
-            return answer
+    def complete(self, body: Mapping[str, object], watch: Watch) -> dict[str, Any] | None:
+        """One answer, whole; None where ``watch`` ended it before.
+
+        Raises:
+            TransientError, PermanentError, InvalidError: There is none.
+        """
+        answer: dict[str, Any] | None = None
+        with self._line() as line, watch.over(line), self._answer(body, line) as response:
+            response.read()
+            answer = response.json()
+        return answer  # noqa: RET504 - the watch may have ended the block above early.
+
+    def stream(
+        self, body: Mapping[str, object], watch: Watch
+    ) -> Generator[dict[str, Any], None, None]:
+        """The chunks of one answer, as they come, until ``watch`` ends it.
+
+        Closing it early stops the server's work. It raises what ``complete`` does.
+        """
+        payload = {"stream": True, **body}
+        with self._line() as line, watch.over(line), self._answer(payload, line) as response:
+            for chunk in events(response.iter_lines()):
+                yield chunk
+                if watch.finish is not None:
+                    return
 
     @contextmanager
-    def stream(self, body: Mapping[str, object]) -> Iterator[Stream]:
-        """The chunks of one answer, as they come; leaving early stops the server's work."""
-        payload = {"model": self._model, "stream": True, **body}
-        with ExitStack() as stack:
-            with self.translated():
-                call = self._client.stream("POST", "chat/completions", json=payload)
-                response = stack.enter_context(call)
-                if response.is_error:
-                    response.read()
-                self._check(response)
-            yield Stream(self._chunks(response), response)
+    def _line(self) -> Iterator[Line]:
+        """One that no other request is on."""
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = Line(self._client())
+            self._lines.append(line)
+        try:
+            yield line
+        finally:
+            self._idle.append(line)
 
-    def _chunks(self, response: httpx2.Response) -> Iterator[dict[str, Any]]:
-        with self.translated():
-            yield from events(response.iter_lines())
+    @contextmanager
+    def _answer(self, body: Mapping[str, object], line: Line) -> Iterator[httpx2.Response]:
+        """The response of a server that does not refuse."""
+        with self.translated(), line.send({"model": self._model, **body}) as response:
+            if response.is_error:
+                response.read()
+            self._check(response)
+            yield response
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,26 @@ class OpenAISession:
 
     @property
     def usage(self) -> Usage:
-        """As the server counts; what it says it had cached is not counted again."""
+        """As the server counts, or estimated; what it says it had cached is not counted again."""
         return self._usage
 
-    def grade(self, questions: Sequence[str]) -> tuple[float, ...]:
-        """Log-odds of yes over no for each question."""
-        return tuple(self._grade(question) for question in questions)
+    def grade(
+        self,
+        questions: Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> tuple[float, ...]:
+        """Log-odds of yes over no for each question; see the port."""
+        self._check_open()
+        watch = Watch(timeout_seconds, cancel)
+        margins: list[float] = []
+        for question in questions:
+            told = None if watch.finish is not None else self._grade(question, watch)
+            if told is None:
+                break
+            margins.append(told)
+        return tuple(margins)
 
     def generate(
         self,
@@ -60,27 +75,39 @@ class OpenAISession:
         }
         if stop_at:
             body["stop"] = [stop_at]
-        written = Written()
-        watch = Watch(cancel, None if timeout_seconds is None else begin + timeout_seconds)
-        with self._engine.stream(body) as stream, watch.over(stream):
-            for chunk in watch.until_stopped(stream.chunks):
-                with self._engine.translated():
-                    piece = written.add(chunk)
-                if piece and on_text is not None:
-                    on_text(piece)
-                if watch.finish is not None:
-                    break
+        written, watch = Written(), Watch(timeout_seconds, cancel)
+        if watch.finish is None:
+            try:
+                self._write(body, written, watch, on_text)
+            finally:
+                # A server that refused has read nothing.
+                if written.is_begun or watch.finish is not None:
+                    read = self._read(asked, written.usage)
+                    self._charge("answer", read, time.perf_counter() - begin, written.tokens)
         written.conclude(watch.finish)
         self._answered = (*asked, Message("assistant", written.text))
-        self._charge("answer", written.usage, time.perf_counter() - begin, written.tokens)
         return written.generation()
 
     def close(self) -> None:
         """Nothing to free here; the server forgets by itself."""
         self._is_closed = True
 
-    def _grade(self, question: str) -> float:
-        self._check_open()
+    def _write(
+        self,
+        body: Mapping[str, object],
+        written: Written,
+        watch: Watch,
+        on_text: Callable[[str], None] | None,
+    ) -> None:
+        with closing(self._engine.stream(body, watch)) as chunks:
+            for chunk in chunks:
+                with self._engine.translated():
+                    piece = written.add(chunk)
+                if piece and on_text is not None:
+                    on_text(piece)
+
+    def _grade(self, question: str, watch: Watch) -> float | None:
+        """The margin of one question; None where ``watch`` ended it."""
         begin = time.perf_counter()
         asked = (
             continued(self._messages, question)
@@ -94,19 +121,31 @@ class OpenAISession:
                 "temperature": 0,
                 "logprobs": True,
                 "top_logprobs": RIVALS,
-            }
+            },
+            watch,
         )
-        self._charge("grade", answer.get("usage") or {}, time.perf_counter() - begin, 0)
+        read = self._read(asked, (answer or {}).get("usage") or {})
+        self._charge("grade", read, time.perf_counter() - begin, 0)
+        if answer is None:
+            return None
         with self._engine.translated():
             return margin(rivals(answer))
 
-    def _charge(self, purpose: str, told: Mapping[str, Any], seconds: float, written: int) -> None:
-        """Book a call; the first one also reads the prompt, which is not its own cost."""
+    def _read(self, asked: Sequence[Message], told: Mapping[str, Any]) -> int:
+        """Tokens that the server read of ``asked``; an upper estimate where it told nothing."""
+        if not told.get("prompt_tokens"):
+            return self._count(asked)
         cached = (told.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-        read = max(int(told.get("prompt_tokens") or 0) - int(cached), 0)
+        return max(int(told["prompt_tokens"]) - int(cached), 0)
+
+    def _count(self, messages: Sequence[Message]) -> int:
+        return sum(self._engine.count(message.text) for message in messages)
+
+    def _charge(self, purpose: str, read: int, seconds: float, written: int) -> None:
+        """Book a call; the first one also reads the prompt, which is not its own cost."""
         usage = self._usage
         if not usage.prompt_tokens:
-            prompt = min(read, sum(self._engine.count(m.text) for m in self._messages))
+            prompt = min(read, self._count(self._messages))
             usage, read = replace(usage, prompt_tokens=prompt), read - prompt
         if purpose == "grade":
             self._usage = replace(

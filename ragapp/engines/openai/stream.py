@@ -1,45 +1,61 @@
-"""An answer that is under way, and how it is ended from outside."""
+"""A request that is under way, and how it is ended from outside."""
 
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import httpx2
 
 from ragapp.domain.engine import Finish
-from tenants.errors import TransientError
+from tenants.errors import PermanentError, TransientError
 
 # How soon a stop is noticed while the server is silent.
 WATCH_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """An answer that is under way."""
+class Line:
+    """A way to the server, for one request at a time, that can be hung up.
 
-    chunks: Iterator[dict[str, Any]]
-    response: httpx2.Response
+    Args:
+        client: Its own: one that is shared does not tell on which connection a request waits.
+    """
+
+    def __init__(self, client: httpx2.Client) -> None:
+        self._client = client
+        self._connection: socket.socket | None = None
+
+    def send(self, body: Mapping[str, object]) -> AbstractContextManager[httpx2.Response]:
+        """The response, as soon as its head is there; leaving early stops the server's work."""
+        return self._client.stream(
+            "POST", "chat/completions", json=body, extensions={"trace": self._trace}
+        )
 
     def hang_up(self) -> None:
-        """Let whoever waits for the next chunk wait no more; from any thread."""
-        network = self.response.extensions.get("network_stream")
-        connection = network.get_extra_info("socket") if network is not None else None
-        if isinstance(connection, socket.socket):
+        """Let whoever waits for the server wait no more; from any thread."""
+        if self._connection is not None:
             # Closing alone would leave a thread that reads from it waiting.
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _trace(self, event: str, known: Mapping[str, Any]) -> None:
+        """Remember the newest connection; it is told before anything is sent over it."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._connection = known["return_value"].get_extra_info("socket")
 
 
 class Watch:
-    """Ends a stream when somebody wants it or time is up, also while the server is silent."""
+    """Ends requests when somebody wants it or time is up, also while the server is silent."""
 
-    def __init__(self, cancel: threading.Event | None, deadline: float | None) -> None:
+    def __init__(self, timeout_seconds: float | None, cancel: threading.Event | None) -> None:
         self._cancel = cancel
-        self._deadline = deadline
+        self._deadline = None if timeout_seconds is None else time.perf_counter() + timeout_seconds
 
     @property
     def finish(self) -> Finish | None:
@@ -51,8 +67,11 @@ class Watch:
         return None
 
     @contextmanager
-    def over(self, stream: Stream) -> Iterator[None]:
-        """Hang up as soon as there is a reason, as long as the block runs."""
+    def over(self, line: Line) -> Iterator[None]:
+        """Hang up as soon as there is a reason, as long as the block runs.
+
+        A request that breaks because of it is no error: the block ends there.
+        """
         if self._cancel is None and self._deadline is None:
             yield
             return
@@ -60,22 +79,17 @@ class Watch:
 
         def look() -> None:
             while not done.wait(WATCH_SECONDS):
+                # Again and again: the line may only be connecting yet.
                 if self.finish is not None:
-                    stream.hang_up()
-                    return
+                    line.hang_up()
 
         thread = threading.Thread(target=look, name="stream watch", daemon=True)
         thread.start()
         try:
             yield
+        except (TransientError, PermanentError):
+            if self.finish is None:
+                raise
         finally:
             done.set()
             thread.join()
-
-    def until_stopped(self, chunks: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The chunks; a connection that breaks because it was hung up is no error."""
-        try:
-            yield from chunks
-        except TransientError:
-            if self.finish is None:
-                raise

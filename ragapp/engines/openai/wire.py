@@ -19,14 +19,22 @@ class Written:
     def __init__(self) -> None:
         self._finish: Finish | None = None
         self._logprobs: list[float] = []
+        self._pieces = 0
         self.text = ""
-        self.tokens = 0
+        self.is_begun = False
         self.usage: dict[str, Any] = {}
+
+    @property
+    def tokens(self) -> int:
+        """As the server counts; until it has told, no fewer than came with their probability."""
+        told = int(self.usage.get("completion_tokens") or 0)
+        return told or max(self._pieces, len(self._logprobs))
 
     def add(self, chunk: Mapping[str, Any]) -> str:
         """One chunk of the stream; returns the text that it brought."""
         if "error" in chunk:
             raise TransientError(f"The model server stopped: {chunk['error']}", code="engine-gone")
+        self.is_begun = True
         self.usage = chunk.get("usage") or self.usage
         before = len(self.text)
         for choice in chunk.get("choices") or ():
@@ -36,7 +44,7 @@ class Written:
                 self._finish = "length" if reason == "length" else "stop"
             piece = (choice.get("delta") or {}).get("content") or ""
             self.text += piece if self.text else piece.lstrip()
-            self.tokens += bool(piece)
+            self._pieces += bool(piece)
         return self.text[before:]
 
     def conclude(self, finish: Finish | None) -> None:
@@ -53,9 +61,8 @@ class Written:
 
     def generation(self) -> Generation:
         """The answer as far as it came."""
-        tokens = int(self.usage.get("completion_tokens") or self.tokens)
         mean = sum(self._logprobs) / len(self._logprobs) if self._logprobs else None
-        return Generation(self.text, tokens, self._finish or "stop", mean)
+        return Generation(self.text, self.tokens, self._finish or "stop", mean)
 
 
 def margin(logprob_by_token: Mapping[str, float]) -> float:

@@ -15,6 +15,7 @@ from ragapp.domain.route import Lexicon
 from ragapp.domain.steps import Failed, Refused, WebHit, WebHits, WebPage
 from ragapp.domain.trace import Entry
 from tenants.domain.states import AnswerEnd
+from tenants.errors import TransientError
 
 SNAT = "A SNAT pool is a set of source addresses for connections that leave the cluster."
 REFUSED = Refused("127.30.0.10:8081", "acme/default-deny", "acme", detail="no rule allows it")
@@ -51,7 +52,13 @@ class ParrotSession:
         self.is_closed = False
         self._answers = answers
 
-    def grade(self, questions: Sequence[str]) -> tuple[float, ...]:
+    def grade(
+        self,
+        questions: Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> tuple[float, ...]:
         tokens = self.usage.grade_tokens + 10 * len(questions)
         self.usage = Usage(100, tokens, self.usage.answer_tokens)
         return tuple(1.5 for _ in questions)
@@ -67,9 +74,36 @@ class ParrotSession:
         self.is_closed = True
 
 
+class HurriedSession(ParrotSession):
+    """Grades one question, and notes how long it may and who can stop it."""
+
+    bounds: list[tuple[float | None, threading.Event | None]]
+
+    def grade(self, questions: Sequence[str], *, timeout_seconds=None, cancel=None):
+        self.bounds = [*getattr(self, "bounds", ()), (timeout_seconds, cancel)]
+        return super().grade(questions[:1])
+
+
+class BreakingSession(ParrotSession):
+    """Uses tokens, then its server is gone."""
+
+    def generate(self, instruction: str, *, on_text=None, cancel=None, **bounds) -> Generation:
+        super().generate(instruction)
+        raise TransientError("gone")
+
+
+class BreakingGrades(ParrotSession):
+    """The same, while it grades."""
+
+    def grade(self, questions: Sequence[str], *, timeout_seconds=None, cancel=None):
+        super().grade(questions)
+        raise TransientError("gone")
+
+
 class ParrotEngine:
     """Opens sessions that say what they were told to say."""
 
+    session: type[ParrotSession] = ParrotSession
     name = "parrot"
     context_tokens = 4000
 
@@ -88,7 +122,7 @@ class ParrotEngine:
         cancel: threading.Event | None = None,
     ) -> ParrotSession:
         assert all(session.is_closed for session in self.sessions)
-        self.sessions.append(ParrotSession(self._answers))
+        self.sessions.append(self.session(self._answers))
         return self.sessions[-1]
 
     def close(self) -> None:
@@ -128,6 +162,12 @@ def _passage(key: str, source: Source) -> Passage:
     )
 
 
+def _engine(session: type[ParrotSession]) -> ParrotEngine:
+    engine = ParrotEngine(SNAT)
+    engine.session = session
+    return engine
+
+
 def _answer(tools: RecordedTools, engine: ParrotEngine, follower: Follower, *, cancelled=False):
     ticks = itertools.count()
     cancel = threading.Event()
@@ -164,6 +204,45 @@ def test_model_calls_show_their_tokens_by_purpose():
         ("answer", 5, 20),
         ("grade", 80, 8),
     ]
+
+
+@pytest.mark.parametrize(
+    ("session", "last"),
+    [(BreakingGrades, ("grade", 30, 0)), (BreakingSession, ("answer", 25, 0))],
+)
+def test_a_call_that_fails_shows_what_it_used_all_the_same(session, last):
+    follower = Follower()
+
+    with pytest.raises(TransientError):
+        _answer(RecordedTools(chunks=5), _engine(session), follower)
+
+    calls = [entry for entry in follower.entries if entry.kind == "model"]
+    assert (calls[-1].purpose, calls[-1].tokens_in, calls[-1].tokens_out) == last
+
+
+def test_grades_have_the_rest_of_the_time_and_can_be_stopped():
+    engine = _engine(HurriedSession)
+
+    _answer(RecordedTools(chunks=5), engine, Follower())
+
+    (session,) = engine.sessions
+    (before, cancel), (after, _) = session.bounds
+    assert 119 < after < before < 120
+    assert isinstance(cancel, threading.Event)
+
+
+def test_questions_that_there_was_no_time_to_ask_have_the_margin_of_who_cannot_tell():
+    follower = Follower()
+
+    _answer(RecordedTools(chunks=5), _engine(HurriedSession), follower)
+
+    grades = [entry for entry in follower.entries if entry.kind == "grade"]
+    assert [(grade.question, grade.margin) for grade in grades[:2]] == [
+        ("relevant", 1.5),
+        ("answerable", 0.0),
+    ]
+    asked = [entry for entry in follower.entries if entry.kind == "model"]
+    assert (asked[1].purpose, asked[1].tokens_in, asked[1].tokens_out) == ("grade", 10, 1)
 
 
 def test_a_refused_search_is_an_outbound_entry_with_its_rule():

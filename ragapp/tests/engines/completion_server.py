@@ -35,6 +35,9 @@ class CompletionServer(ThreadingHTTPServer):
         self.retry_after = ""
         self.die_after = 0
         self.is_silent = False
+        self.is_mute = False
+        self.tokens_per_chunk = 1
+        self.connections = 0
         self.hung_up = threading.Event()
         self.requests: list[dict[str, Any]] = []
 
@@ -61,6 +64,11 @@ def serve(folder: Path) -> Iterator[CompletionServer]:
 
 class _Handler(BaseHTTPRequestHandler):
     server: CompletionServer
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
 
     def log_message(self, *arguments: object) -> None:
         """Quiet."""
@@ -70,6 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(request)
         if self.server.fail_with:
             self._send_json({"error": {"message": "told to fail"}}, status=self.server.fail_with)
+            return
+        if self.server.is_mute:
+            self._wait_for_the_end()
             return
         prompt = self.server.chat.prompt(
             [Message(turn["role"], turn["content"]) for turn in request["messages"]]
@@ -94,8 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, request: dict[str, Any], prompt: list[int]) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
         self.end_headers()
         ids, finish, said = list(prompt), "length", ""
+        held: list[dict[str, Any]] = []
         while len(ids) - len(prompt) < request["max_tokens"]:
             logprobs = self.server.logprobs(ids)
             token = int(logprobs.argmax())
@@ -108,19 +121,34 @@ class _Handler(BaseHTTPRequestHandler):
             said += text
             if any(stop in said for stop in request.get("stop", ())):
                 finish = "stop"
+                self._tokens(held)
                 rest = said[: min(said.find(stop) for stop in request["stop"] if stop in said)]
                 self._event(rest[len(said) - len(text) :], [])
                 break
-            self._event(text, [{"token": text, "logprob": float(logprobs[token])}])
+            held.append({"token": text, "logprob": float(logprobs[token])})
+            if len(held) < self.server.tokens_per_chunk:
+                continue
+            self._tokens(held)
             if self.server.die_after and len(ids) - len(prompt) >= self.server.die_after:
                 return
             if self.server.is_silent:
-                self.connection.recv(1)  # Nothing comes until the client hangs up.
-                self.server.hung_up.set()
+                self._wait_for_the_end()
                 return
+        self._tokens(held)
         self._event("", [], finish=finish)
         self._write({"choices": [], "usage": _usage(prompt, len(ids) - len(prompt))})
         self.wfile.write(b"data: [DONE]\n\n")
+
+    def _wait_for_the_end(self) -> None:
+        """Nothing comes until the client hangs up."""
+        self.connection.recv(1)
+        self.server.hung_up.set()
+        self.close_connection = True
+
+    def _tokens(self, held: list[dict[str, Any]]) -> None:
+        if held:
+            self._event("".join(entry["token"] for entry in held), held)
+            held.clear()
 
     def _event(self, text: str, listed: list[dict[str, Any]], finish: str | None = None) -> None:
         choice = {

@@ -133,6 +133,19 @@ class EngineContract:
         assert written.finish == "timeout"
         session.close()
 
+    @pytest.mark.parametrize("ended_by", ["cancel", "timeout_seconds"])
+    def test_grades_that_are_ended_are_not_asked(self, engine: Engine, ended_by: str):
+        session, cancel = engine.open(CHAT), threading.Event()
+        cancel.set()
+        before = session.usage.grade_tokens
+        bound = {"cancel": cancel} if ended_by == "cancel" else {"timeout_seconds": 0.0}
+
+        assert session.grade(["\nIs it about pools?", "\nIs it about cats?"], **bound) == ()
+
+        assert session.usage.grade_tokens == before
+        assert len(session.grade(["\nIs it about pools?"], timeout_seconds=60)) == 1
+        session.close()
+
     def test_tokens_are_accounted_by_purpose(self, engine: Engine):
         session = engine.open(CHAT)
         session.grade(["\nIs it about pools?"])

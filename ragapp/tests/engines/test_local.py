@@ -219,6 +219,30 @@ def test_many_questions_cost_few_forwards(local_engine):
     session.close()
 
 
+def test_grades_that_are_stopped_go_no_further(local_engine):
+    session, cancel = local_engine.open(CHAT), threading.Event()
+    questions = [f"\nIs [{number}] of use? {'So it is said. ' * 40}" for number in range(4)]
+    whole = session.grade(questions)
+    forwards: list[int] = []
+
+    def stop_at_second(_, __, kwargs) -> None:
+        forwards.append(kwargs["input_ids"].shape[1])
+        if len(forwards) == 2:
+            cancel.set()
+
+    hook = local_engine.model.register_forward_pre_hook(stop_at_second, with_kwargs=True)
+
+    told = session.grade(questions, cancel=cancel)
+
+    hook.remove()
+    # What the questions share, then the first of them.
+    assert len(forwards) == 2
+    assert 0 < len(told) < len(whole)
+    assert told == pytest.approx(whole[: len(told)], abs=1e-3)
+    assert session.grade(questions) == pytest.approx(whole, abs=1e-3)
+    session.close()
+
+
 def test_a_cancelled_answer_costs_at_most_one_token_more(local_engine):
     session, cancel = local_engine.open(CHAT), threading.Event()
     pieces: list[str] = []

@@ -70,6 +70,36 @@ def test_only_what_is_told_is_forwarded(paged_engine):
     session.close()
 
 
+@pytest.mark.parametrize("finish", ["cancelled", "timeout"])
+@pytest.mark.parametrize("ask", ["grade", "answer", "choice"])
+def test_who_waits_for_a_batch_that_is_stuck_can_be_stopped(paged_engine, finish, ask):
+    session, cancel, over = paged_engine.open(CHAT), threading.Event(), threading.Event()
+    went_on: list[bool] = []
+
+    def stick(_, __) -> None:
+        if finish == "cancelled":
+            cancel.set()
+        over.wait(60)
+        went_on.append(True)
+
+    hook = paged_engine.model.register_forward_pre_hook(stick)
+    bounds = {"cancel": cancel, "timeout_seconds": 60.0 if finish == "cancelled" else 0.3}
+    try:
+        if ask == "grade":
+            assert session.grade(["\nIs [1] of use?", "\nIs [2] of use?"], **bounds) == ()
+        else:
+            choices = ["The pool is large.", "A pool is small."] if ask == "choice" else []
+            written = session.generate("", max_new_tokens=9, choices=choices, **bounds)
+            assert (written.finish, written.text) == (finish, "")
+        assert not went_on
+    finally:
+        hook.remove()
+        over.set()
+
+    assert len(session.grade(["\nIs [1] of use?"])) == 1
+    session.close()
+
+
 def test_a_closed_batch_answers_nobody_and_hangs_nobody(model_folder):
     engine = PagedEngine(load(str(model_folder), dtype="float32"), paging=PAGING)
     session, begun = engine.open(CHAT), threading.Event()

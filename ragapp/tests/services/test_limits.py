@@ -80,7 +80,7 @@ def test_calls_for_vectors_together_never_exceed_the_tokens(alice, acme, monkeyp
 
     def submit(person):
         with person.acting() as actor:
-            embedding.submit(acme, ["A pool."], actor=actor)  # 7 characters, 2 marks: 9 tokens.
+            embedding.submit(acme, ["A pool."], actor=actor)  # 7 bytes, 2 marks: 9 tokens.
 
     assert _admitted(alice, 12, submit) == 5
     assert standing(acme, Resource.TOKENS_PER_DAY).used == 45
@@ -103,6 +103,20 @@ def test_call_for_vectors_holds_its_tokens_until_it_is_charged_or_dead(alice, ac
 
     retention.sweep(call.expires_at + timedelta(seconds=1))
     assert standing(acme, Resource.TOKENS_PER_DAY).used == entry.tokens_in
+
+
+@pytest.mark.usefixtures("services", "embedder")
+def test_call_for_vectors_holds_enough_where_a_character_is_several_tokens(
+    alice, acme, monkeypatch
+):
+    monkeypatch.setattr(embedding.wake, "send", lambda *_: None)
+    with alice.acting() as actor:
+        job = embedding.submit(acme, ["한국인"], actor=actor)
+    held = standing(acme, Resource.TOKENS_PER_DAY).used
+
+    embedding.embed(job.id)
+
+    assert standing(acme, Resource.TOKENS_PER_DAY).used == 3 * 3 <= held
 
 
 def test_token_limit_counts_what_the_token_asked(acme):
