@@ -32,6 +32,7 @@ from ragapp.api.openai_errors import defect_body, error_body, problem, status_he
 from ragapp.api.runs import entrance
 from ragapp.domain import completion
 from ragapp.domain.completion import Chat, Json, Link
+from ragapp.domain.storable import storable
 from ragapp.models import Chunk, Corpus, Run
 from ragapp.services import embedding, runs, stream
 from ragapp.services.corpora import visible_corpus
@@ -357,7 +358,7 @@ def _texts(given: object) -> list[str]:
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise _wrong("input", "Give a text, or a list of texts; token numbers are not taken.")
-    return [completion.storable(text) for text in texts]
+    return [storable(text) for text in texts]
 
 
 def _wrong(parameter: str, message: str) -> InvalidError:

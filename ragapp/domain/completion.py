@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from ragapp.domain.followup import MOST_CHARACTERS, MOST_EXCHANGES, Exchange
+from ragapp.domain.storable import is_storable, storable
 from tenants.errors import InvalidError
 
 ALL_CORPORA = "sluice"
@@ -22,8 +23,6 @@ _MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 # About a word; what a client shows at once.
 _PIECE = re.compile(r"\S+\s*|\s+")
 _TITLE_WORDS = 6
-# PostgreSQL takes no NUL in a text, and half a surrogate pair is no character of UTF-8.
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 MOST_MESSAGES = 200
 
 Json = dict[str, Any]  # Any: as nested as JSON is.
@@ -111,14 +110,9 @@ def read_model(body: Mapping[str, Any]) -> str:
         InvalidError: there is none.
     """
     model = body.get("model")
-    if not isinstance(model, str) or not model or _UNSTORABLE.search(model):
+    if not isinstance(model, str) or not model or not is_storable(model):
         raise _wrong("model", "Name a model; GET /v1/models lists them.")
     return model
-
-
-def storable(text: str) -> str:
-    """``text`` with U+FFFD for each character that can be neither stored nor sent."""
-    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def model_name(corpus: str) -> str:

@@ -22,6 +22,7 @@ from ragapp.domain.judged import (
     Judged,
     Relevant,
 )
+from ragapp.domain.storable import storable
 
 MOST_BYTES = 4 * 1024 * 1024
 MOST_QUESTIONS = 2000
@@ -206,8 +207,10 @@ def _judged(values: Mapping[str, Any]) -> Judged:
     answers = _listed(values.get("answers"), "answers", str)
     relevant = tuple(_relevant(values.get("relevant")))
     return Judged(
-        text=" ".join(question.replace("\0", " ").split()),
-        answers=tuple(dict.fromkeys(" ".join(str(each).split()) for each in answers if each)),
+        text=" ".join(storable(question).split()),
+        answers=tuple(
+            dict.fromkeys(" ".join(storable(str(each)).split()) for each in answers if each)
+        ),
         is_answerable=is_answerable,
         # In the layout of questions and answers, the gold passage of a question without an answer
         # is the one it was written to look answerable from: not relevant.
@@ -238,16 +241,16 @@ def _listed(value: object, field: str, kind: type | tuple[type, ...]) -> Sequenc
 def _relevant(value: object) -> Iterator[Relevant]:
     if isinstance(value, dict):
         for url, grade in value.items():
-            yield Relevant(str(url), grade=_grade(grade))
+            yield Relevant(storable(str(url)), grade=_grade(grade))
         return
     for each in _listed(value, "relevant", (str, dict)):
         if isinstance(each, str):
-            yield Relevant(each)
+            yield Relevant(storable(each))
             continue
         unknown = set(each) - {"url", "passage", "grade"}
         if unknown:
             raise _LineError(f"relevant has {min(unknown)!r}; it takes url, passage and grade")
-        url, passage = str(each.get("url", "")), str(each.get("passage", ""))
+        url, passage = (storable(str(each.get(name, ""))) for name in ("url", "passage"))
         yield Relevant(url, passage, _grade(each.get("grade", 1)))
 
 

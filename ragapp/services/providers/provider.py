@@ -1,14 +1,13 @@
 """What a provider is, and what its answers have in common."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ragapp.domain.steps import WebHit
+from ragapp.domain.storable import storable
 
 JSON_TYPES = frozenset({"application/json"})
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Provider(Protocol):
 def hit(url: object, title: object, snippet: object) -> WebHit:
     """A result as it may be stored: a page chose it, and PostgreSQL takes no NUL in JSON."""
     # A strange URL is refused when it is fetched; here it must only be storable.
-    return WebHit(*(_UNSTORABLE.sub("\ufffd", str(part or "")) for part in (url, title, snippet)))
+    return WebHit(*(storable(str(part or "")) for part in (url, title, snippet)))
 
 
 def is_web(url: object) -> bool:

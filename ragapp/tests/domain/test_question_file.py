@@ -172,3 +172,15 @@ def test_no_bytes_break_the_reader(content, name, judgements):
     file = read(content, name=name, judgements=judgements)
 
     assert file.complaints or file.lines
+
+
+def test_what_no_database_holds_is_replaced_wherever_it_stands():
+    row = {
+        "question": "Why\x00 \ud83d?",
+        "answers": ["so\ud83d"],
+        "relevant": [{"url": "a\x00.md"}],
+    }
+
+    (one,) = judged(lines(row))
+
+    assert one == Judged("Why\ufffd \ufffd?", ("so\ufffd",), relevant=(Relevant("a\ufffd.md"),))
