@@ -16,10 +16,11 @@ from ragapp.tests.factories import DocumentFactory, UploadFactory
 from ragapp.tests.outside import html, site
 from ragapp.tests.services.test_train import (
     PAGES,
-    Site,
     _train_and_close,
     asked,
+    corpus,
     documents,
+    pages,
     ready,
     reread,
     start,
@@ -33,24 +34,9 @@ from tenants.models import Operation, tenant_scope
 from tenants.services import operations, quotas
 from tests.wire.server import Reply
 
+__all__ = ["corpus", "pages"]
+
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("embedder")]
-
-
-@pytest.fixture
-def pages(egress):
-    answer = Site()
-    with site(answer) as far:
-        answer.server = far
-        yield answer
-        answer.let_go.set()
-
-
-@pytest.fixture
-def corpus(alice, egress, pages) -> Corpus:
-    egress.allow(alice.tenant)
-    urls = [pages.server.url + path for path in pages.pages]
-    with alice.acting() as actor:
-        return corpora.save_corpus(alice.tenant, name="handbook", urls=urls, actor=actor)
 
 
 def delete(document, person) -> None:
