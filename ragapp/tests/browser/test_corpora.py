@@ -171,6 +171,7 @@ def test_page_has_the_news_once_its_training_ends(tab, alice, acme, training):
 
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled(timeout=15_000)
     expect(page.get_by_role("button", name="Cancel the training")).to_have_count(0)
+    keeper.look("corpus-trained")
 
 
 def test_training_that_ends_does_not_hold_back_who_leaves_the_page(tab, alice, acme, training):

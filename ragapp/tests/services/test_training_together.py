@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from ragapp.models import Corpus, Document, DocumentState
@@ -171,6 +171,45 @@ def test_a_file_that_is_handed_over_and_a_training_do_not_stop_each_other(corpus
 
     assert reread(operation).state == OperationState.SUCCEEDED
     assert set(documents(corpus)) > {"upload:first.txt", "upload:second.txt"}
+    assert_counted(corpus)
+
+
+def break_other_connections() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = current_user AND datname = current_database()"
+            " AND pid <> pg_backend_pid()"
+        )
+
+
+def train_until_the_database_is_away(operation_id, said) -> None:
+    try:
+        train(operation_id)
+    except OperationalError as error:
+        said.append(error)
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_training_whose_database_went_away_is_tried_again(corpus, alice, pages):
+    pages.held, said = "/deny", []
+    operation = start(corpus, alice)
+    working = threading.Thread(target=train_until_the_database_is_away, args=(operation.pk, said))
+    working.start()
+    assert pages.asked.wait(120)
+
+    break_other_connections()
+    working.join(120)
+    pages.let_go.set()
+
+    assert said
+    assert reread(operation).state == OperationState.RUNNING
+    assert operations.sweep_stale(timezone.now() + timedelta(seconds=90)).requeued == 1
+    train(operation.pk)
+    assert reread(operation).state == OperationState.SUCCEEDED
+    assert len(ready(corpus)) == 3
     assert_counted(corpus)
 
 
