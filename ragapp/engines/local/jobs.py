@@ -1,7 +1,7 @@
 """What sessions ask of the model's thread, cut into steps of bounded time.
 
-The thread gives each active job one step in turn: a piece of the prompt, one grade or one token.
-So a long prompt never stops another reader's stream for long.
+The thread gives each active job one step in turn: a piece of the prompt, some grades, or a few
+tokens. So a long prompt never stops another reader's stream for long.
 """
 
 import queue
@@ -20,6 +20,9 @@ from ragapp.engines.local.writing import Interruption, Stop, TokenChoices, Writi
 
 if TYPE_CHECKING:
     import torch
+
+# So few are read with the tokens of others: what stands between a prompt and its answer is shorter.
+STEP_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Job(ABC):
 
     @property
     def is_writing(self) -> bool:
-        """Whether its next piece of work is one token, to be read with those of others."""
+        """Whether its next piece of work is a few tokens, to be read with those of others."""
         return False
 
     def read(self, budget: int) -> int:
@@ -167,12 +170,16 @@ class GenerateJob(Job):
         self._choices = choices
         self._target = target
         self._writing = Writing(chat, stop, self.events.put)
-        self._unread: int | None = None
 
     @property
     def is_writing(self) -> bool:
-        """True once there is a token that the model has not read yet."""
-        return self._unread is not None
+        """True once little is left that the model has not read: its last token, or a chat's tail.
+
+        Each tail alone would take a forward, which costs as much as one for all.
+        """
+        if self._ahead is None:
+            self._ahead = self.sequence.aim(self._target)
+        return len(self._ahead) <= STEP_TOKENS
 
     def _work(self, budget: int) -> None:
         interrupted = self._writing.interruption()
@@ -183,14 +190,15 @@ class GenerateJob(Job):
         if logits is not None:
             self.follow(Next(*likeliest(logits), logits))
 
-    def take(self) -> int | None:
-        """The token that is to be read now; None when the answer was ended from outside."""
+    def take(self) -> Sequence[int] | None:
+        """What is to be read now; None when the answer was ended from outside."""
         interrupted = self._writing.interruption()
         if interrupted is not None:
             self._finish(interrupted)
             return None
-        self.forwarded += 1
-        return self._unread
+        taken = self._ahead or ()
+        self.forwarded += len(taken)
+        return taken
 
     def follow(self, upcoming: Next) -> None:
         """Everything was read, and this comes next: write it."""
@@ -199,7 +207,7 @@ class GenerateJob(Job):
         if allowed:
             token, logprob = likeliest(upcoming.logits, allowed)
         finish = self._writing.push(token, logprob)
-        self._unread = token
+        self._ahead = [token]
         if finish is not None:
             self._finish(finish)
 

@@ -22,12 +22,15 @@ CANCEL_CHECK_SECONDS = 0.1
 # How often an idle thread looks whether it should still be there.
 IDLE_SECONDS = 1.0
 
+# Whoever has just had a prompt read asks of it at once, and is waited for: a step takes longer.
+HANDOVER_SECONDS = 0.005
+
 # Tokens of a prompt that are read in one go: about 0.1 s for a small model on two cores.
 PIECE_TOKENS = 256
 
 # While somebody waits for the first token, reading gets this many times the time of writing: who
 # reads an answer already gets it slower, but never waits for longer than a few pieces.
-READING_SHARE = 4.0
+READING_SHARE = 8.0
 
 
 @dataclass(slots=True)
@@ -114,6 +117,7 @@ class Scheduler:
         # Seconds of reading since the last token was written, and what writing one takes.
         self._reading_seconds = 0.0
         self._writing_seconds = 0.0
+        self._has_just_read = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
@@ -152,18 +156,20 @@ class Scheduler:
 
     def _take(self) -> None:
         """New jobs join the round; without any work this waits for the first."""
-        block = not self._active
+        patience = 0.0 if self._active else IDLE_SECONDS
+        if self._has_just_read:
+            patience = max(patience, HANDOVER_SECONDS)
         while True:
             try:
-                job = self._inbox.get(block=block, timeout=IDLE_SECONDS if block else None)
+                job = self._inbox.get(block=patience > 0, timeout=patience)
             except queue.Empty:
                 return
             if job is not None:
                 self._active.append(job)
-            block = False
+            patience = 0.0
 
     def _round(self) -> None:
-        """Read a piece, in order of arrival; write a token, unless reading is owed more time."""
+        """Read a piece, in order of arrival; write a token each, unless reading is owed time."""
         self._active = [job for job in self._active if not job.abandoned.is_set()]
         reading = next((job for job in self._active if not job.is_writing), None)
         writing = [job for job in self._active if isinstance(job, GenerateJob) and job.is_writing]
@@ -171,6 +177,7 @@ class Scheduler:
             begin = time.perf_counter()
             _guarded(reading, partial(reading.read, PIECE_TOKENS))
             self._reading_seconds += time.perf_counter() - begin
+        self._has_just_read = reading is not None and reading.is_done
         if writing and (
             reading is None or self._reading_seconds >= READING_SHARE * self._writing_seconds
         ):
@@ -181,8 +188,8 @@ class Scheduler:
         self._active = [job for job in self._active if not job.is_done]
 
     def _write(self, jobs: Sequence[GenerateJob]) -> None:
-        """One token of each, read by the model in one go."""
-        taken = [(job, token) for job in jobs if (token := job.take()) is not None]
+        """What is unread of each, read by the model in one go, and the token that follows."""
+        taken = [(job, tokens) for job in jobs if (tokens := job.take()) is not None]
         if not taken:
             return
         try:
@@ -194,11 +201,11 @@ class Scheduler:
         for row, (job, _) in enumerate(taken):
             _guarded(job, partial(job.follow, _row(steps, row)))
 
-    def _step(self, taken: Sequence[tuple[GenerateJob, int]]) -> Steps:
+    def _step(self, taken: Sequence[tuple[GenerateJob, Sequence[int]]]) -> Steps:
         sequences = [job.sequence for job, _ in taken]
-        return self._memory.step(sequences, [token for _, token in taken])
+        return self._memory.step(sequences, [tokens for _, tokens in taken])
 
-    def _step_alone(self, one: tuple[GenerateJob, int]) -> None:
+    def _step_alone(self, one: tuple[GenerateJob, Sequence[int]]) -> None:
         one[0].follow(_row(self._step([one]), 0))
 
     def _abandon(self) -> None:

@@ -75,8 +75,8 @@ class Memory(Protocol):
         """A new one; it takes memory with its first token."""
         ...
 
-    def step(self, sequences: Sequence[Any], tokens: Sequence[int]) -> Steps:
-        """Read one more token in each sequence. Any: each memory knows its own sequences."""
+    def step(self, sequences: Sequence[Any], tokens: Sequence[Sequence[int]]) -> Steps:
+        """Read a few tokens more in each sequence. Any: each memory knows its own sequences."""
         ...
 
     def sweep(self) -> None:
@@ -109,12 +109,12 @@ class Apart:
         self._living.add(sequence)
         return sequence
 
-    def step(self, sequences: Sequence["LoneSequence"], tokens: Sequence[int]) -> Steps:
-        """Read one more token in each sequence, one after the other."""
+    def step(self, sequences: Sequence["LoneSequence"], tokens: Sequence[Sequence[int]]) -> Steps:
+        """Read a few tokens more in each sequence, one sequence after the other."""
         import torch  # noqa: PLC0415 - slow import
 
         fed = zip(sequences, tokens, strict=True)
-        return Steps.of(torch.stack([sequence.feed([token]) for sequence, token in fed]))
+        return Steps.of(torch.stack([sequence.feed(few) for sequence, few in fed]))
 
     def sweep(self) -> None:
         """Nothing to do: a cache goes with its sequence."""

@@ -29,7 +29,7 @@ class Window:
     Attributes:
         first: Row of the first sequence of the batch.
         start: Tokens that a single row holds before the forward.
-        ends: (n,) where each of ``n`` rows writes its one new token; None for a single row.
+        places: (n, tokens) where each of ``n`` rows writes its new tokens; None for a single row.
         longest: Tokens of the longest row with what is being written.
         rows: Rows that there is memory for.
         capacity: Tokens that there is memory for in each row.
@@ -37,7 +37,7 @@ class Window:
 
     first: int = 0
     start: int = 0
-    ends: "torch.Tensor | None" = None
+    places: "torch.Tensor | None" = None
     longest: int = 0
     rows: int = 0
     capacity: int = 0
@@ -106,11 +106,11 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # Its base r
     def _put(self, held: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         window = self._window
         batch = slice(window.first, window.first + new.shape[0])
-        if window.ends is None:
+        if window.places is None:
             held[batch, :, window.start : window.start + new.shape[2]] = new
         else:
             rows = torch.arange(batch.start, batch.stop, device=held.device)
-            held[rows, :, window.ends] = new[:, :, 0]
+            held[rows.unsqueeze(1), :, window.places] = new.transpose(1, 2)
         return held[batch, :, : window.longest]
 
 
@@ -190,33 +190,64 @@ class Slots:
         if len(self._sequences) * 2 <= self._window.rows - BLOCK_ROWS or not self._sequences:
             self._resize(len(self._sequences), self._longest())
 
-    def step(self, sequences: Sequence[SlotSequence], tokens: Sequence[int]) -> Steps:
-        """Read one more token in each of ``sequences``, in one forward."""
-        if len(sequences) == 1:
-            return Steps.of(self.read(sequences[0], tokens).unsqueeze(0))
-        self._gather(sequences)
-        rows = [_row(sequence) for sequence in sequences]
-        batch = self._sequences[: len(sequences)]
-        self._reserve(len(self._sequences), max(len(held.tokens) for held in batch) + 1)
+    def step(self, sequences: Sequence[SlotSequence], tokens: Sequence[Sequence[int]]) -> Steps:
+        """Read a few tokens more in each of ``sequences``.
+
+        In one forward those with one token, in another those with some: rows are as wide as the
+        widest, and one token beside some would cost as much as they.
+        """
+        order: list[int] = []
+        logits: list[torch.Tensor] = []
+        first = 0
+        for is_one in (True, False):
+            numbers = [n for n, few in enumerate(tokens) if (len(few) == 1) is is_one]
+            order += numbers
+            if len(numbers) == 1:
+                logits.append(self.read(sequences[numbers[0]], tokens[numbers[0]]).unsqueeze(0))
+            elif numbers:
+                group = [sequences[n] for n in numbers]
+                logits.append(self._read_together(group, [tokens[n] for n in numbers], first))
+                first += len(numbers)
+        given = torch.tensor(order, device=self._model.device).argsort()
+        return Steps.of(torch.cat(logits)[given])
+
+    def _read_together(
+        self, sequences: Sequence[SlotSequence], tokens: Sequence[Sequence[int]], first: int
+    ) -> torch.Tensor:
+        """Read ``tokens`` in the rows from ``first`` on; the logits after the last of each.
+
+        Rows with fewer than others write nonsense behind their own, where nobody looks and the
+        next tokens come to stand.
+
+        Returns:
+            (sequences, vocabulary), float32.
+        """
+        self._gather(sequences, first)
+        batch = self._sequences[first : first + len(sequences)]
+        width = max(len(few) for few in tokens)
+        longest = max(len(held.tokens) for held in batch) + width
+        self._reserve(len(self._sequences), longest)
         device = self._model.device
+        rows = [_row(sequence) - first for sequence in sequences]
+        ids = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, few in zip(rows, tokens, strict=True):
+            ids[row, : len(few)] = torch.tensor(few)
         ends = torch.tensor([len(held.tokens) for held in batch], device=device)
-        column = [0] * len(batch)
-        for row, token in zip(rows, tokens, strict=True):
-            column[row] = token
-        longest = max(len(held.tokens) for held in batch) + 1
-        keys = torch.arange(longest, device=device)
-        mask = keys <= ends.unsqueeze(1)
+        places = ends.unsqueeze(1) + torch.arange(width, device=device)
+        distance = places.unsqueeze(2) - torch.arange(longest, device=device)
         window = self._window
-        window.first, window.start, window.ends, window.longest = 0, longest - 1, ends, longest
+        window.first, window.start, window.longest = first, longest - width, longest
+        window.places = places
         logits = self._forward(
-            torch.tensor(column, device=device).unsqueeze(1),
-            attention_mask=self._masks(mask[:, None], ends[:, None, None] - keys),
-            position_ids=ends.unsqueeze(1),
-        )[:, -1]
-        for sequence, token in zip(sequences, tokens, strict=True):
-            sequence.tokens.append(token)
-        is_ordered = rows == list(range(len(rows)))
-        return Steps.of(logits if is_ordered else logits[torch.tensor(rows, device=device)])
+            ids.to(device),
+            attention_mask=self._masks(distance >= 0, distance),
+            position_ids=places,
+            logits_to_keep=width,
+        )
+        last = torch.tensor([len(few) - 1 for few in tokens], device=device)
+        for sequence, few in zip(sequences, tokens, strict=True):
+            sequence.tokens.extend(few)
+        return logits[torch.tensor(rows, device=device), last].float()
 
     def read(self, sequence: SlotSequence, tokens: Sequence[int]) -> torch.Tensor:
         """Read ``tokens`` in one sequence; the logits after the last, (vocabulary,), float32."""
@@ -293,22 +324,28 @@ class Slots:
 
     def _show(self, sequence: SlotSequence, more: int) -> None:
         """Let the next forward read and write this row alone."""
+        row, start = self._enter(sequence), len(sequence.tokens)
+        self._reserve(len(self._sequences), start + more)
+        window = self._window
+        window.first, window.start, window.places = row, start, None
+        window.longest = start + more
+
+    def _enter(self, sequence: SlotSequence) -> int:
+        """Its row; a new one, if it has none yet."""
         if sequence.row is None:
             sequence.row = len(self._sequences)
             self._sequences.append(sequence)
-        start = len(sequence.tokens)
-        self._reserve(len(self._sequences), start + more)
-        window = self._window
-        window.first, window.start, window.ends = sequence.row, start, None
-        window.longest = start + more
+        return sequence.row
 
-    def _gather(self, sequences: Sequence[SlotSequence]) -> None:
-        """Bring the rows of ``sequences`` to the front, in any order."""
-        front = len(sequences)
-        here = {id(sequence) for sequence in sequences}
-        strangers = (held for held in list(self._sequences[:front]) if id(held) not in here)
+    def _gather(self, sequences: Sequence[SlotSequence], first: int) -> None:
+        """Bring the rows of ``sequences`` to the place from ``first`` on, in any order."""
         for sequence in sequences:
-            if _row(sequence) >= front:
+            self._enter(sequence)
+        place = range(first, first + len(sequences))
+        here = {id(sequence) for sequence in sequences}
+        strangers = (held for held in [self._sequences[n] for n in place] if id(held) not in here)
+        for sequence in sequences:
+            if _row(sequence) not in place:
                 self._swap(sequence, next(strangers))
 
     def _swap(self, one: SlotSequence, other: SlotSequence) -> None:

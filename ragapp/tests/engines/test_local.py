@@ -179,6 +179,28 @@ def window_model(window_folder):
 
 
 @pytest.mark.parametrize("kind", [Slots, Apart])
+def test_rows_of_one_token_and_of_some_are_read_together_as_if_alone(window_model, kind):
+    memory = kind(window_model)
+    texts = [list(range(3, 60)), [7, 8, 9], list(range(20, 70)), [30, 31], [], [44] * 12]
+    more = [[77], [5, 6, 7], [88], [9, 10, 11, 12], [70, 71], [66]]
+    sequences = [memory.sequence() for _ in texts]
+    for sequence, text in zip(sequences, texts, strict=True):
+        if text:
+            sequence.feed(sequence.aim(text))
+    order = [3, 0, 5, 1, 4, 2]
+
+    stepped = memory.step([sequences[n] for n in order], [more[n] for n in order])
+    again = memory.step([sequences[n] for n in order], [[55]] * len(order))
+
+    for row, n in enumerate(order):
+        tokens = [*texts[n], *more[n]]
+        for steps, known in ((stepped, tokens), (again, [*tokens, 55])):
+            with torch.inference_mode():
+                alone = window_model(torch.tensor([known])).logits[0, -1]
+            torch.testing.assert_close(steps.logits[row], alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [Slots, Apart])
 def test_a_sliding_window_hides_what_it_should(window_model, kind):
     memory = kind(window_model)
     prompt, tails = list(range(3, 60)), [[5, 6, 7], [8], [9, 10, 11, 12]]
@@ -188,7 +210,7 @@ def test_a_sliding_window_hides_what_it_should(window_model, kind):
     other.feed(other.aim(prompt[:30]))
 
     branched = sequence.branch(tails)
-    stepped = memory.step([other, sequence], [77, 88])
+    stepped = memory.step([other, sequence], [[77], [88]])
     again = sequence.feed(sequence.aim([*prompt[:50], 99]))
 
     def alone(tokens: list[int]) -> torch.Tensor:
