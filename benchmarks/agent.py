@@ -28,6 +28,8 @@ from ragapp.domain.grade import Calibrations, Question
 from ragapp.domain.labels import helps, is_right, labelled
 from ragapp.engines.local import LocalEngine
 from ragapp.engines.openai import OpenAIEngine
+from ragapp.engines.openai.stream import Watch
+from ragapp.engines.openai.wire import wire_messages
 from ragapp.services import fit
 from tenants.errors import InvalidError
 from tests.wire import reader, server
@@ -186,16 +188,16 @@ def _grade_tokens(
     ]
 
 
-def _size(engine: Any) -> Callable[[Any], int]:
+def _size(engine: LocalEngine | OpenAIEngine) -> Callable[[Sequence[Message]], int]:
     """How many tokens a chat has, as the engine or its server counts."""
-    chat = getattr(engine, "chat", None)
-    if chat is not None:
-        return lambda messages: len(chat.prompt(messages))
+    if isinstance(engine, LocalEngine):
+        return lambda messages: len(engine.chat.prompt(messages))
 
-    def counted(messages: Any) -> int:
-        turns = [{"role": message.role, "content": message.text} for message in messages]
-        asked = {"messages": turns, "max_tokens": 1, "logprobs": True, "top_logprobs": 5}
-        return int(engine.complete(asked)["usage"]["prompt_tokens"])
+    def counted(messages: Sequence[Message]) -> int:
+        asked = {"messages": wire_messages(messages), "max_tokens": 1, "logprobs": True}
+        answer = engine.complete(asked, Watch(None, None))
+        assert answer is not None, "nothing can end a call without a deadline"
+        return int(answer["usage"]["prompt_tokens"])
 
     return counted
 
