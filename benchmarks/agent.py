@@ -26,6 +26,7 @@ from ragapp.domain import prompt
 from ragapp.domain.engine import Message, continued
 from ragapp.domain.grade import Calibrations, Question
 from ragapp.domain.labels import helps, is_right, labelled
+from ragapp.domain.match import contains
 from ragapp.engines.local import LocalEngine
 from ragapp.engines.openai import OpenAIEngine
 from ragapp.engines.openai.stream import Watch
@@ -113,15 +114,15 @@ def _with_reader(context: Context, scene: Any, cases: Sequence[Any]) -> list[Fig
             unit="risk",
             better="lower",
         ),
-        Figure(key="refused_of_unanswerable", value=statistics.mean(refused), goal=0.9, unit=""),
+        Figure(key="refused_of_unanswerable", value=_share(refused), goal=0.9, unit=""),
         Figure(
             key="refused_of_answerable",
-            value=statistics.mean(wrongly),
+            value=_share(wrongly),
             goal=0.05,
             unit="",
             better="lower",
         ),
-        Figure(key="citation_precision", value=_precision(cases, answers), goal=0.9, unit=""),
+        *_citations(cases, answers),
     ]
 
 
@@ -135,17 +136,30 @@ def _one_shot(scene: Any, case: Any) -> Scored:
     return Scored(written.mean_logprob or -10.0, is_right(case.judged, written.text))
 
 
-def _precision(cases: Sequence[Any], answers: Sequence[Any]) -> float:
-    """Share of the citations given that name the passage which answers the question."""
+def _citations(cases: Sequence[Any], answers: Sequence[Any]) -> list[Figure]:
+    """Of the citations given, those that hold, and those that also answer the question.
 
-    cited = [
-        helps(case.judged, one.passages[number - 1])
+    The reader quotes, so a passage supports a sentence if it says it word for word: a judge that
+    shares nothing with the product's own check. A wrong answer can be cited well: the first figure
+    counts that as a hit, and the second, which has no goal, as a miss.
+    """
+    given = [
+        (case.judged, sentence.text, one.passages[number - 1])
         for case, one in zip(cases, answers, strict=True)
         if one.cited is not None
         for sentence in one.cited.sentences
         for number in sentence.passages
     ]
-    return statistics.mean(cited) if cited else 0.0
+    supporting = [contains(passage.text, [sentence]) for _, sentence, passage in given]
+    answering = [helps(judged, passage) for judged, _, passage in given]
+    return [
+        Figure(key="citation_precision", value=_share(supporting), goal=0.9, unit=""),
+        Figure(key="citations_of_the_answer", value=_share(answering), unit=""),
+    ]
+
+
+def _share(so: Sequence[bool]) -> float:
+    return statistics.mean(so) if so else 0.0
 
 
 def _grade_tokens(

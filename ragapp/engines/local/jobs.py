@@ -200,6 +200,10 @@ class GenerateJob(Job):
         self.forwarded += len(taken)
         return taken
 
+    def retake(self) -> Sequence[int]:
+        """What is to be read after a step that failed, which may have read it already or not."""
+        return self.sequence.aim([*self._target, *self._writing.tokens])
+
     def follow(self, upcoming: Next) -> None:
         """Everything was read, and this comes next: write it."""
         token, logprob = upcoming.token, upcoming.logprob

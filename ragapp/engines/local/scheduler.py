@@ -29,8 +29,9 @@ HANDOVER_SECONDS = 0.005
 PIECE_TOKENS = 256
 
 # While somebody waits for the first token, reading gets this many times the time of writing: who
-# reads an answer already gets it slower, but never waits for longer than a few pieces.
+# reads an answer already gets it slower, but never waits for longer than so many pieces.
 READING_SHARE = 8.0
+MOST_PIECES = 4
 
 
 @dataclass(slots=True)
@@ -114,8 +115,9 @@ class Scheduler:
         self._memory = memory
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._active: list[Job] = []
-        # Seconds of reading since the last token was written, and what writing one takes.
+        # Reading since the last token was written, and what writing one takes.
         self._reading_seconds = 0.0
+        self._pieces = 0
         self._writing_seconds = 0.0
         self._has_just_read = False
         self._closed = threading.Event()
@@ -177,15 +179,19 @@ class Scheduler:
             begin = time.perf_counter()
             _guarded(reading, partial(reading.read, PIECE_TOKENS))
             self._reading_seconds += time.perf_counter() - begin
+            self._pieces += 1
         self._has_just_read = reading is not None and reading.is_done
-        if writing and (
-            reading is None or self._reading_seconds >= READING_SHARE * self._writing_seconds
-        ):
+        if writing and (reading is None or self._is_turn_of_writing):
             begin = time.perf_counter()
             self._write(writing)
             self._writing_seconds = time.perf_counter() - begin
-            self._reading_seconds = 0.0
+            self._reading_seconds, self._pieces = 0.0, 0
         self._active = [job for job in self._active if not job.is_done]
+
+    @property
+    def _is_turn_of_writing(self) -> bool:
+        owed = READING_SHARE * self._writing_seconds
+        return self._reading_seconds >= owed or self._pieces >= MOST_PIECES
 
     def _write(self, jobs: Sequence[GenerateJob]) -> None:
         """What is unread of each, read by the model in one go, and the token that follows."""
@@ -195,8 +201,8 @@ class Scheduler:
         try:
             steps = self._step(taken)
         except Exception:  # noqa: BLE001 - one of them, or all: each alone will show.
-            for one in taken:
-                _guarded(one[0], partial(self._step_alone, one))
+            for job, _ in taken:
+                _guarded(job, partial(self._step_alone, job))
             return
         for row, (job, _) in enumerate(taken):
             _guarded(job, partial(job.follow, _row(steps, row)))
@@ -205,8 +211,8 @@ class Scheduler:
         sequences = [job.sequence for job, _ in taken]
         return self._memory.step(sequences, [tokens for _, tokens in taken])
 
-    def _step_alone(self, one: tuple[GenerateJob, Sequence[int]]) -> None:
-        one[0].follow(_row(self._step([one]), 0))
+    def _step_alone(self, job: GenerateJob) -> None:
+        job.follow(_row(self._step([(job, job.retake())]), 0))
 
     def _abandon(self) -> None:
         while not self._inbox.empty():

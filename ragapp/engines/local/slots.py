@@ -222,18 +222,19 @@ class Slots:
         Returns:
             (sequences, vocabulary), float32.
         """
-        self._gather(sequences, first)
-        batch = self._sequences[first : first + len(sequences)]
         width = max(len(few) for few in tokens)
-        longest = max(len(held.tokens) for held in batch) + width
-        self._reserve(len(self._sequences), longest)
+        longest = max(len(sequence.tokens) for sequence in sequences) + width
+        self._enter(sequences, longest)
+        self._gather(sequences, first)
         device = self._model.device
-        rows = [_row(sequence) - first for sequence in sequences]
+        by_row = {_row(held): (held, few) for held, few in zip(sequences, tokens, strict=True)}
+        batch = [by_row[row] for row in range(first, first + len(sequences))]
         ids = torch.zeros((len(batch), width), dtype=torch.long)
-        for row, few in zip(rows, tokens, strict=True):
+        for row, (_, few) in enumerate(batch):
             ids[row, : len(few)] = torch.tensor(few)
-        ends = torch.tensor([len(held.tokens) for held in batch], device=device)
-        places = ends.unsqueeze(1) + torch.arange(width, device=device)
+        begins = torch.tensor([len(held.tokens) for held, _ in batch], device=device)
+        sizes = torch.tensor([len(few) for _, few in batch], device=device)
+        places = begins.unsqueeze(1) + torch.arange(width, device=device)
         distance = places.unsqueeze(2) - torch.arange(longest, device=device)
         window = self._window
         window.first, window.start, window.longest = first, longest - width, longest
@@ -241,13 +242,14 @@ class Slots:
         logits = self._forward(
             ids.to(device),
             attention_mask=self._masks(distance >= 0, distance),
-            position_ids=places,
+            # What is filled up must not count on beyond what the model has positions for.
+            position_ids=torch.minimum(places, (begins + sizes - 1).unsqueeze(1)),
             logits_to_keep=width,
         )
-        last = torch.tensor([len(few) - 1 for few in tokens], device=device)
-        for sequence, few in zip(sequences, tokens, strict=True):
-            sequence.tokens.extend(few)
-        return logits[torch.tensor(rows, device=device), last].float()
+        for held, few in batch:
+            held.tokens.extend(few)
+        rows = torch.tensor([_row(held) - first for held in sequences], device=device)
+        return logits[rows, sizes[rows] - 1].float()
 
     def read(self, sequence: SlotSequence, tokens: Sequence[int]) -> torch.Tensor:
         """Read ``tokens`` in one sequence; the logits after the last, (vocabulary,), float32."""
@@ -324,23 +326,23 @@ class Slots:
 
     def _show(self, sequence: SlotSequence, more: int) -> None:
         """Let the next forward read and write this row alone."""
-        row, start = self._enter(sequence), len(sequence.tokens)
-        self._reserve(len(self._sequences), start + more)
+        start = len(sequence.tokens)
+        self._enter([sequence], start + more)
         window = self._window
-        window.first, window.start, window.places = row, start, None
+        window.first, window.start, window.places = _row(sequence), start, None
         window.longest = start + more
 
-    def _enter(self, sequence: SlotSequence) -> int:
-        """Its row; a new one, if it has none yet."""
-        if sequence.row is None:
+    def _enter(self, sequences: Sequence[SlotSequence], tokens: int) -> None:
+        """A row for each that has none yet, and memory for rows of so many tokens."""
+        new = [sequence for sequence in sequences if sequence.row is None]
+        # Memory first: a row that there is none for would be in the way of all others.
+        self._reserve(len(self._sequences) + len(new), tokens)
+        for sequence in new:
             sequence.row = len(self._sequences)
             self._sequences.append(sequence)
-        return sequence.row
 
     def _gather(self, sequences: Sequence[SlotSequence], first: int) -> None:
         """Bring the rows of ``sequences`` to the place from ``first`` on, in any order."""
-        for sequence in sequences:
-            self._enter(sequence)
         place = range(first, first + len(sequences))
         here = {id(sequence) for sequence in sequences}
         strangers = (held for held in [self._sequences[n] for n in place] if id(held) not in here)

@@ -107,7 +107,7 @@ class EngineContract:
     def test_answers_written_together_are_those_written_alone(self, engine: Engine):
         words = ("pool", "addresses", "the pool of addresses", "Yes and No")
         chats = [(CHAT[0], Message("user", f"{word} " * size)) for word in words for size in (1, 9)]
-        lengths = [3 + 5 * number for number in range(len(chats))]
+        lengths = [2 + 2 * number for number in range(len(chats))]
 
         def write(number: int) -> tuple[str, float]:
             session = engine.open(chats[number])

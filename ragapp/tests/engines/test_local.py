@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from ragapp.domain.engine import Message, PromptCancelledError, continued
 from ragapp.engines.local import LocalEngine
 from ragapp.engines.local.chat import Chat, StopText, TextStream
-from ragapp.engines.local.jobs import margin
-from ragapp.engines.local.scheduler import Admission
+from ragapp.engines.local.jobs import STEP_TOKENS, margin
+from ragapp.engines.local.scheduler import MOST_PIECES, Admission, Scheduler
 from ragapp.engines.local.sequence import Apart, common_prefix
 from ragapp.engines.local.slots import Slots
 from ragapp.engines.local.writing import Circles
@@ -201,6 +201,41 @@ def test_rows_of_one_token_and_of_some_are_read_together_as_if_alone(window_mode
 
 
 @pytest.mark.parametrize("kind", [Slots, Apart])
+def test_those_who_have_read_nothing_yet_can_join_a_step(window_model, kind):
+    memory = kind(window_model)
+    writing = memory.sequence()
+    writing.feed(writing.aim([3, 4, 5]))
+    sequences = [memory.sequence(), writing, memory.sequence()]
+    more = [[5, 6, 7], [77], [9, 10]]
+
+    steps = memory.step(sequences, more)
+
+    for logits, tokens in zip(steps.logits, more, strict=True):
+        known = [3, 4, 5, *tokens] if len(tokens) == 1 else tokens
+        with torch.inference_mode():
+            alone = window_model(torch.tensor([known])).logits[0, -1]
+        torch.testing.assert_close(logits, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_a_step_may_end_where_the_model_has_no_more_positions():
+    torch.manual_seed(7)
+    shape = GPT2Config(vocab_size=300, n_embd=32, n_layer=2, n_head=4, n_positions=64)
+    model = GPT2LMHeadModel(shape).eval()
+    memory = Slots(model)
+    texts, more = [list(range(3, 65)), [7, 8, 9]], [[77, 78], list(range(20, 32))]
+    sequences = [memory.sequence() for _ in texts]
+    for sequence, text in zip(sequences, texts, strict=True):
+        sequence.feed(sequence.aim(text))
+
+    steps = memory.step(sequences, more)
+
+    for logits, text, tokens in zip(steps.logits, texts, more, strict=True):
+        with torch.inference_mode():
+            alone = model(torch.tensor([[*text, *tokens]])).logits[0, -1]
+        torch.testing.assert_close(logits, alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [Slots, Apart])
 def test_a_sliding_window_hides_what_it_should(window_model, kind):
     memory = kind(window_model)
     prompt, tails = list(range(3, 60)), [[5, 6, 7], [8], [9, 10, 11, 12]]
@@ -307,22 +342,85 @@ def test_memory_is_given_back_when_sessions_close(model_folder):
     engine.close()
 
 
-def test_a_session_that_fails_does_not_fail_those_it_is_written_with(local_engine):
-    good, bad = local_engine.open(CHAT), local_engine.open(CHAT)
+@pytest.mark.parametrize("is_read", [False, True], ids=["before it was read", "afterwards"])
+def test_a_step_that_fails_is_made_again_by_each_alone(model_folder, monkeypatch, is_read):
+    engine = LocalEngine.from_source(str(model_folder), dtype="float32", wait_seconds=30)
+    good, bad = engine.open(CHAT), engine.open(CHAT)
     alone = good.generate("", max_new_tokens=40).text
+    step, sizes = Slots.step, []
 
-    def fail_alone(_, __, kwargs) -> None:
-        if kwargs["input_ids"].shape[0] > 1:
+    def fail_together(memory, sequences, tokens):
+        sizes.append(len(sequences))
+        if len(sequences) > 1:
+            if is_read:
+                step(memory, sequences, tokens)
             raise RuntimeError("no room for two")
+        return step(memory, sequences, tokens)
 
-    hook = local_engine.model.register_forward_pre_hook(fail_alone, with_kwargs=True)
+    monkeypatch.setattr(Slots, "step", fail_together)
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(lambda s: s.generate("", max_new_tokens=40).text, (good, bad)))
 
-    hook.remove()
+    assert max(sizes) == 2
     assert together == [alone, alone]
-    good.close()
-    bad.close()
+    engine.close()
+
+
+def test_what_stands_between_prompt_and_answer_is_read_for_all_at_once(model_folder, monkeypatch):
+    engine = LocalEngine.from_source(str(model_folder), dtype="float32", wait_seconds=30)
+    first, *others = [engine.open(CHAT) for _ in range(8)]
+    submit, come = Scheduler.submit, []
+    monkeypatch.setattr(Scheduler, "submit", lambda *given: (submit(*given), come.append(given)))
+    shapes: list[tuple[int, ...]] = []
+    has_begun, have_come = threading.Event(), threading.Event()
+
+    def hold(_, __, kwargs) -> None:
+        shapes.append(tuple(kwargs["input_ids"].shape))
+        if len(shapes) == 3:
+            has_begun.set()
+            assert have_come.wait(GENEROUS_SECONDS)
+
+    hook = engine.model.register_forward_pre_hook(hold, with_kwargs=True)
+    with ThreadPoolExecutor(8) as pool:
+        pool.submit(first.generate, "", max_new_tokens=40)
+        assert has_begun.wait(GENEROUS_SECONDS)
+        for other in others:
+            pool.submit(other.generate, "", max_new_tokens=2)
+        wait_until(lambda: len(come) == 1 + len(others))
+        have_come.set()
+
+    hook.remove()
+    assert [rows for rows, width in shapes if width > 1] == [1, len(others)]
+    engine.close()
+
+
+def test_a_stream_is_never_silent_for_longer_than_a_few_pieces(model_folder):
+    engine = LocalEngine.from_source(str(model_folder), dtype="float32", wait_seconds=30)
+    prompts = [(Message("user", f"{number} " + "the pool " * 200),) for number in range(10)]
+    kinds: list[str] = []
+
+    def note(_, __, kwargs) -> None:
+        is_piece = kwargs["input_ids"].shape[1] > STEP_TOKENS
+        kinds.append("piece" if is_piece else "step")
+        if not is_piece:
+            # Writing is owed far more reading than there is.
+            time.sleep(0.1)
+
+    writer, cancel = engine.open(CHAT), threading.Event()
+    hook = engine.model.register_forward_pre_hook(note, with_kwargs=True)
+    with ThreadPoolExecutor(len(prompts) + 1) as pool:
+        written = pool.submit(writer.generate, "", max_new_tokens=400, cancel=cancel)
+        wait_until(lambda: kinds.count("step") >= 2)
+        for session in pool.map(engine.open, prompts):
+            session.close()
+        cancel.set()
+        written.result()
+
+    hook.remove()
+    runs = [len(run.split()) for run in " ".join(kinds).split("step")]
+    assert sum(runs) >= 2 * len(prompts)
+    assert max(runs) <= MOST_PIECES
+    engine.close()
 
 
 def wait_until(is_so) -> None:
