@@ -47,7 +47,7 @@ def figures(context: Context) -> list[Figure]:
     _ask_all(engine, chats[:2])
     _read_all(engine, loaded, chats[:2])
     ours, bare = [], []
-    rounds = 9 if context.full else 3
+    rounds = 15 if context.full else 7
     for number in range(rounds):
         context.say(f"{QUESTIONS} questions at once, round {number + 1} of {rounds}")
         bare.append(_p95(_read_all(engine, loaded, chats)))

@@ -31,7 +31,7 @@ PIECE_TOKENS = 256
 # While somebody waits for the first token, reading gets this many times the time of writing: who
 # reads an answer already gets it slower, but never waits for longer than so many pieces.
 READING_SHARE = 8.0
-MOST_PIECES = 4
+MOST_PIECES = 6
 
 
 @dataclass(slots=True)

@@ -17,9 +17,9 @@ from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, Dynam
 
 from ragapp.engines.local.sequence import Steps, common_prefix
 
-# Memory grows by so many rows, and by so many tokens in each.
+# Memory grows by so many rows, and by so many tokens in each: seldom, for growing moves all rows.
 BLOCK_ROWS = 4
-BLOCK_TOKENS = 256
+BLOCK_TOKENS = 512
 
 
 @dataclass(slots=True)
