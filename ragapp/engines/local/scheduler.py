@@ -25,7 +25,7 @@ IDLE_SECONDS = 1.0
 # Whoever has just had a prompt read asks of it at once, and is waited for: a step takes longer.
 HANDOVER_SECONDS = 0.005
 
-# Tokens of a prompt that are read in one go: about 0.1 s for a small model on two cores.
+# Tokens of a prompt that are read in one go: about 0.3 s for a small model on two cores.
 PIECE_TOKENS = 256
 
 # While somebody waits for the first token, reading gets this many times the time of writing: who

@@ -227,8 +227,7 @@ class Slots:
         self._enter(sequences, longest)
         self._gather(sequences, first)
         device = self._model.device
-        by_row = {_row(held): (held, few) for held, few in zip(sequences, tokens, strict=True)}
-        batch = [by_row[row] for row in range(first, first + len(sequences))]
+        batch = sorted(zip(sequences, tokens, strict=True), key=lambda pair: _row(pair[0]))
         ids = torch.zeros((len(batch), width), dtype=torch.long)
         for row, (_, few) in enumerate(batch):
             ids[row, : len(few)] = torch.tensor(few)
