@@ -121,12 +121,21 @@ class Unreadable(Exception):  # noqa: N818 - a signal inside this module's reade
     """A value could not be read; its complaints are in the list of the reader."""
 
 
-def from_plain(kind: type[T], plain: JsonValue, *, path: str, problems: list[Problem]) -> T:
+def from_plain(
+    kind: type[T],
+    plain: JsonValue,
+    *,
+    path: str,
+    problems: list[Problem],
+    is_strict: bool = True,
+) -> T:
     """Read what ``to_plain`` wrote.
 
     Args:
         path: where ``plain`` stands, for complaints.
         problems: every complaint found is appended.
+        is_strict: False for what was stored: unknown keys are left out and limits are not looked
+            at, so that a rule that became stricter does not make history unreadable.
 
     Raises:
         Unreadable: at least one complaint was appended.
@@ -136,7 +145,8 @@ def from_plain(kind: type[T], plain: JsonValue, *, path: str, problems: list[Pro
         raise Unreadable
     before = len(problems)
     shapes = {field.outer: field for field in fields_of(kind)}
-    problems.extend(_unknown_keys(plain, shapes, path))
+    if is_strict:
+        problems.extend(_unknown_keys(plain, shapes, path))
     content = {}
     for outer, field in shapes.items():
         place = f"{path}.{outer}" if path else outer
@@ -145,7 +155,7 @@ def from_plain(kind: type[T], plain: JsonValue, *, path: str, problems: list[Pro
         elif outer not in plain:
             problems.append(Problem(place, "missing", f"{outer} is missing"))
         else:
-            content[field.name] = _read(field.shape, plain[outer], place, problems)
+            content[field.name] = _read(field.shape, plain[outer], place, problems, is_strict)
     if len(problems) > before:
         raise Unreadable
     return kind(**content)
@@ -165,14 +175,16 @@ def _unknown_keys(
     return complaints
 
 
-def _read(shape: Shape, plain: JsonValue, path: str, problems: list[Problem]) -> object:
+def _read(
+    shape: Shape, plain: JsonValue, path: str, problems: list[Problem], is_strict: bool
+) -> object:
     if not shape.is_list:
-        return _read_one(shape, plain, path, problems)
+        return _read_one(shape, plain, path, problems, is_strict)
     if not isinstance(plain, list):
         problems.append(_wrong_type(path, "a list", plain))
         return ()
     return tuple(
-        _read_one(shape, item, f"{path}[{label(item, place)}]", problems)
+        _read_one(shape, item, f"{path}[{label(item, place)}]", problems, is_strict)
         for place, item in enumerate(plain)
     )
 
@@ -188,10 +200,12 @@ def label(item: object, place: int) -> str:
     return name if isinstance(name, str) else str(place)
 
 
-def _read_one(shape: Shape, plain: JsonValue, path: str, problems: list[Problem]) -> object:
+def _read_one(
+    shape: Shape, plain: JsonValue, path: str, problems: list[Problem], is_strict: bool
+) -> object:
     if is_record(shape.base):
         try:
-            return from_plain(shape.base, plain, path=path, problems=problems)
+            return from_plain(shape.base, plain, path=path, problems=problems, is_strict=is_strict)
         except Unreadable:
             return None
     try:
@@ -202,7 +216,7 @@ def _read_one(shape: Shape, plain: JsonValue, path: str, problems: list[Problem]
     except TypeError as error:
         problems.append(_wrong_type(path, str(error), plain))
         return None
-    said = limit_complaint(shape.limits, value)
+    said = limit_complaint(shape.limits, value) if is_strict else ""
     if said:
         problems.append(Problem(path, "out-of-limits", said))
     return value
@@ -213,6 +227,8 @@ def _scalar(base: Any, plain: JsonValue) -> object:  # A type object, see Shape.
     if base is PortRange:
         if not isinstance(plain, int | str):
             raise TypeError("a port or range")
+        if type(plain) is int and not 1 <= plain <= 65535:
+            raise ValueError(f"{_shown(plain)} is not within 1 to 65535")
         return PortRange.parse(plain)
     if base is bool or base is int:
         if type(plain) is not base:
@@ -236,7 +252,10 @@ def _moment(text: str) -> datetime:
         raise ValueError(f"{text!r} is not a time such as 2027-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; end it with Z for UTC")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is not a time in the years 1 to 9999 UTC") from None
 
 
 def limit_complaint(limits: Limits, value: object) -> str:
@@ -244,7 +263,7 @@ def limit_complaint(limits: Limits, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         low, high = limits.minimum, limits.maximum
         outside = (low is not None and value < low) or (high is not None and value > high)
-        return f"{value} is not within {low} to {high}" if outside else ""
+        return f"{_shown(value)} is not within {low} to {high}" if outside else ""
     if not isinstance(value, str):
         return ""
     if limits.longest is not None and len(value) > limits.longest:
@@ -253,13 +272,21 @@ def limit_complaint(limits: Limits, value: object) -> str:
         return f"{value!r} does not match {limits.pattern}"
     if any(ord(character) < 32 and character not in "\n\t" for character in value):
         return "it has control characters"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "it has half of a surrogate pair, which cannot be stored"
     return notation.complaint(limits.form, value)
+
+
+def _shown(number: int) -> str:
+    """The number, unless it is too long for Python to write."""
+    return str(number) if number.bit_length() < 1_000 else "a number of hundreds of digits"
 
 
 def _wrong_type(path: str, expected: str, plain: JsonValue) -> Problem:
     hint = " (write it in quotes)" if expected == "text" and not isinstance(plain, dict) else ""
+    shown = _shown(plain) if type(plain) is int else repr(plain)
     return Problem(
         path,
         "wrong-type",
-        f"expected {expected}, found {type(plain).__name__} {plain!r}"[:200] + hint,
+        f"expected {expected}, found {type(plain).__name__} {shown}"[:200] + hint,
     )

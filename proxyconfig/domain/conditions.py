@@ -128,6 +128,17 @@ def next_step(reason: str) -> str:
     return NEXT_STEP.get(Reason(reason), "") if reason in set(Reason) else ""
 
 
+def paused_message(revision: int) -> str:
+    """What a paused tenant's proxy does meanwhile.
+
+    Args:
+        revision: the generation that the proxy holds; 0 while it holds none.
+    """
+    if revision == 0:
+        return "Paused: no revision applied yet."
+    return f"Paused: still serving revision {revision}."
+
+
 def merge(
     known: Iterable[Condition], fresh: Iterable[Condition], *, now: datetime
 ) -> tuple[Condition, ...]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
-Format = Literal["", "address", "cidr", "source", "host"]
+Format = Literal["", "address", "cidr", "source", "host", "destination"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

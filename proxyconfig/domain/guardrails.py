@@ -1,37 +1,52 @@
-"""Which plans a rule may approve at once, and which wait for a person.
+"""Which changes a rule may approve at once, and which wait for a person.
 
-Pure. The plan service asks ``findings``; no finding means that the rule approves.
+Pure. Judged are sets of addresses and names, never their spelling or the names of policies: equal
+sets give equal findings. What the intent before already allows does not count again.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from proxyconfig.domain.destinations import can_be_granted
-from proxyconfig.domain.fields import Action, JsonValue, Mode
-from proxyconfig.domain.intent import EgressPolicy, EgressRule, IngressPolicy, Intent
-from proxyconfig.domain.notation import IpNetwork, as_network
-from proxyconfig.domain.plan import Plan, PlanAction
+from tld import is_tld
 
-# Below this, a port is one that the operating system gives to privileged processes only.
-PRIVILEGED_PORTS_END: Final = 1024
-MOST_DELETES: Final = 10
-# By IP version. A shorter prefix is a good part of the internet: two of /1 are all of it.
-BROADEST_PREFIX: Final = {4: 8, 6: 16}
+from proxyconfig.domain.address_sets import AddressSet, phrase, public_space
+from proxyconfig.domain.fields import JsonValue
+from proxyconfig.domain.grants import ungranted, with_kept_grants
+from proxyconfig.domain.intent import Intent, SnatPool, canonical
+from proxyconfig.domain.limits import DEFAULT_LIMITS, Limits
+from proxyconfig.domain.objects import ChangeKind, IntentObject, ObjectChange, difference
+from proxyconfig.domain.openings import (
+    Door,
+    Reach,
+    admitted,
+    is_named,
+    reaches,
+    total_reaches,
+    used_pools,
+)
 
-APPROVAL_REQUIRED: Final = "approval-required"
+PRIVATE_DESTINATION: Final = "private-destination"
 OPEN_TO_ANY_SOURCE: Final = "open-to-any-source"
 OPEN_TO_ANY_DESTINATION: Final = "open-to-any-destination"
+PORT_LIMIT: Final = "port-limit"
+PROTOCOL_LIMIT: Final = "protocol-limit"
+DESTINATION_LIMIT: Final = "destination-limit"
+POOL_LIMIT: Final = "pool-limit"
 MANY_DELETES: Final = "many-deletes"
-PRIVATE_DESTINATION: Final = "private-destination"
+APPROVAL_REQUIRED: Final = "approval-required"
+
+# Things named in a message; the rest is counted.
+_MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reason why a person has to look at a plan.
+    """One reason why a person has to look at a change.
 
     Attributes:
         code: stable word for machines; ``PRIVATE_DESTINATION`` needs a platform administrator.
+        message: for people; the same for equal sets.
     """
 
     code: str
@@ -43,115 +58,233 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """What the checks look at.
+class _Change:
+    """What the checks look at."""
 
-    Attributes:
-        auto_apply: the tenant's wish that rules approve its plans.
-        before: the intent that is current.
-        after: the intent that the plan would make current.
-        plan: what that changes on the proxies.
-    """
-
-    auto_apply: bool
     before: Intent
     after: Intent
-    plan: Plan
+    limits: Limits
+    changes: tuple[ObjectChange, ...]
+    auto_apply: bool
 
 
-def findings(proposal: Proposal) -> tuple[Finding, ...]:
-    """Why a rule may not approve the proposal, in reading order; empty when it may."""
-    return tuple(finding for check in CHECKS for finding in check(proposal))
+def findings(
+    before: Intent, after: Intent, *, limits: Limits = DEFAULT_LIMITS, auto_apply: bool = True
+) -> tuple[Finding, ...]:
+    """Why a rule may not approve the change, in reading order; empty when it may.
 
-
-def ungranted(intent: Intent) -> Iterator[tuple[EgressPolicy, EgressRule]]:
-    """The rules that reach into private space without a platform administrator's grant.
-
-    Disabled policies count too: enabling one later must not be a way around the grant.
+    Args:
+        limits: what the tenant may open by rule.
+        auto_apply: the tenant's wish that rules approve its changes at all.
     """
-    for policy in intent.egress_policies:
-        for rule in policy.rules:
-            if rule.granted or rule.cidr is None or rule.action is Action.DENY:
-                continue
-            if can_be_granted(as_network(rule.cidr)):
-                yield policy, rule
+    before, after = canonical(before), canonical(after)
+    change = _Change(before, after, limits, difference(before, after), auto_apply)
+    return tuple(finding for check in CHECKS for finding in check(change))
 
 
-def _private_destination(proposal: Proposal) -> Iterator[Finding]:
-    for policy, rule in ungranted(proposal.after):
+def _private_destination(change: _Change) -> Iterator[Finding]:
+    # A grant that only goes away asks nobody; one that no longer fits its rule asks again.
+    asked = _ungranted_networks(with_kept_grants(change.before, change.after))
+    if not asked <= _ungranted_networks(change.before):
         yield Finding(
             PRIVATE_DESTINATION,
-            f"Egress policy {policy.name} reaches the private network {rule.cidr}. A platform"
-            " administrator has to grant that by approving this plan.",
+            f"Private destinations without a grant: {asked}. A platform administrator must"
+            " grant them to open them.",
         )
 
 
-def _open_to_any_source(proposal: Proposal) -> Iterator[Finding]:
-    known = {replace(policy, description="") for policy in _open_policies(proposal.before)}
-    ports = {listener.name: listener.port for listener in proposal.after.listeners}
-    for policy in _open_policies(proposal.after):
-        port = ports.get(policy.listener, 0)
-        if port < PRIVILEGED_PORTS_END and replace(policy, description="") not in known:
+def _ungranted_networks(intent: Intent) -> AddressSet:
+    return AddressSet.of(rule.cidr or "" for _, rule in ungranted(intent))
+
+
+def _open_to_any_source(change: _Change) -> Iterator[Finding]:
+    known = admitted(change.before)
+    for door, clients in sorted(admitted(change.after).items()):
+        public = clients.public
+        if door.port >= change.limits.open_ports_from:
+            continue
+        if not change.limits.has_too_many_sources(public):
+            continue
+        if not public <= known.get(door, AddressSet()).public:
             yield Finding(
                 OPEN_TO_ANY_SOURCE,
-                f"Ingress policy {policy.name} lets any client reach port {port}. Name the"
-                " networks that may connect, or have somebody else approve it.",
+                f"{_clients(clients)} can reach {door}. Name the networks that may connect, or"
+                " have another member approve it.",
             )
 
 
-def _open_policies(intent: Intent) -> Iterator[IngressPolicy]:
-    for policy in intent.ingress_policies:
-        if policy.mode is Mode.ENFORCED and not policy.sources and not policy.source_lists:
-            yield policy
+def _clients(clients: AddressSet) -> str:
+    version = 4 if clients.v4 else 6
+    if clients == AddressSet.everything().family(version):
+        return "Any client"
+    if clients.public == public_space().family(version):
+        return "Any public client"
+    return f"Clients in {clients.public} ({_share(clients, version)})"
 
 
-def _open_to_any_destination(proposal: Proposal) -> Iterator[Finding]:
-    known = set(_rules_to_anywhere(proposal.before))
-    for name, cidr in _rules_to_anywhere(proposal.after):
-        if (name, cidr) not in known:
-            yield Finding(
-                OPEN_TO_ANY_DESTINATION,
-                f"Egress policy {name} allows a good part of the internet ({cidr}). Name the hosts"
-                " or networks that are needed, or have somebody else approve it.",
-            )
+def _share(addresses: AddressSet, version: int) -> str:
+    part = addresses.public.size(version) / public_space().size(version)
+    return f"{part:.1%} of the public IPv{version} addresses"
 
 
-def _rules_to_anywhere(intent: Intent) -> Iterator[tuple[str, str]]:
-    for policy in intent.egress_policies:
-        for rule in policy.rules:
-            if rule.cidr and rule.action is Action.ALLOW and _is_broad(as_network(rule.cidr)):
-                yield policy.name, rule.cidr
+def _open_to_any_destination(change: _Change) -> Iterator[Finding]:
+    total = Reach.union(now for _, now in total_reaches(change.before, change.after))
+    if _has_broader_addresses(change, total.addresses.public):
+        yield Finding(
+            OPEN_TO_ANY_DESTINATION,
+            f"Workloads can reach {_destinations(total.addresses.public)}. Name the hosts or"
+            " networks that are needed, or have another member approve it.",
+        )
+    grown = {
+        name
+        for was, now in reaches(change.before, change.after)
+        for name in now.beyond(was).names
+        if is_broad_name(name)
+    }
+    if grown:
+        broad = sorted(name for name in total.names if is_broad_name(name))
+        yield Finding(
+            OPEN_TO_ANY_DESTINATION,
+            f"Workloads can reach every host under {_listed(broad)}, where anybody can register"
+            " names. Name the hosts that are needed, or have another member approve it.",
+        )
 
 
-def _is_broad(network: IpNetwork) -> bool:
-    # A private network has a gate of its own, the grant.
-    return network.prefixlen < BROADEST_PREFIX[network.version] and not can_be_granted(network)
+def _has_broader_addresses(change: _Change, total: AddressSet) -> bool:
+    """True when too many public destinations are open, and more than before.
+
+    More: on all ports together, on one port, or in what is new on any port.
+    """
+    is_wide = change.limits.has_too_many_destinations
+    if not is_wide(total):
+        return False  # Then no part of it is; the pieces need no look.
+    pieces = [
+        (was.addresses.public, now.addresses.public)
+        for was, now in (
+            *total_reaches(change.before, change.after),
+            *reaches(change.before, change.after),
+        )
+    ]
+    return any(is_wide(now) and not now <= was for was, now in pieces) or is_wide(
+        AddressSet.union(now - was for was, now in pieces)
+    )
 
 
-def _many_deletes(proposal: Proposal) -> Iterator[Finding]:
-    objects = proposal.plan.count(PlanAction.DELETE)
-    policies = len(_policy_names(proposal.before) - _policy_names(proposal.after))
-    deleted = max(objects, policies)
-    if deleted > MOST_DELETES:
+def _destinations(public: AddressSet) -> str:
+    text = phrase(public)
+    if text != str(public):
+        return text
+    shares = [_share(public, version) for version in (4, 6) if public.family(version)]
+    return f"{text} ({', '.join(shares)})"
+
+
+def is_broad_name(name: str) -> bool:
+    """True for a wildcard whose base is a public suffix, is one label, or is above such suffixes.
+
+    By the public suffix list, private suffixes (``github.io``) included.
+    """
+    if not name.startswith("*"):
+        return False
+    base = name.removeprefix("*").removeprefix(".")
+    if "." not in base:
+        return True
+    return any(is_tld(suffix) for text in {base, _unicode(base)} for suffix in (text, f"x.{text}"))
+
+
+def _unicode(name: str) -> str:
+    """The name as the public suffix list writes it."""
+    try:
+        return name.encode("ascii").decode("idna")
+    except UnicodeError:
+        return name
+
+
+def _doors(change: _Change) -> list[Door]:
+    """The doors that the change opens."""
+    return sorted(admitted(change.after).keys() - admitted(change.before).keys())
+
+
+def _listener_limits(change: _Change) -> Iterator[Finding]:
+    limits, doors = change.limits, _doors(change)
+    ports = sorted({d.port for d in doors if not any(d.port in r for r in limits.ports)})
+    if limits.ports and ports:
+        yield Finding(
+            PORT_LIMIT,
+            f"Listeners open on {_listed(map(str, ports))}; by rule only on"
+            f" {_listed(map(str, limits.ports))}.",
+        )
+    protocols = sorted({door.protocol for door in doors} - {*limits.protocols})
+    if limits.protocols and protocols:
+        yield Finding(
+            PROTOCOL_LIMIT,
+            f"Listeners open for {_listed(protocols)}; by rule only for"
+            f" {_listed(limits.protocols)}.",
+        )
+
+
+def _destination_limit(change: _Change) -> Iterator[Finding]:
+    allowed = change.limits.destinations
+    if not allowed:
+        return
+    networks = AddressSet.of(allowed)
+    beyond = Reach.union(now.beyond(was) for was, now in reaches(change.before, change.after))
+    addresses = beyond.addresses.public - networks
+    names = sorted(name for name in beyond.names if not is_named(name, frozenset(allowed)))
+    found = [*([str(addresses)] if addresses else []), *names]
+    if found:
+        yield Finding(
+            DESTINATION_LIMIT,
+            f"Workloads can reach {_listed(found)}; by rule only {_listed(allowed)}.",
+        )
+
+
+def _pool_limit(change: _Change) -> Iterator[Finding]:
+    allowed = change.limits.pools
+    found = sorted(used_pools(change.after) - used_pools(change.before) - {*allowed})
+    if allowed and found:
+        yield Finding(
+            POOL_LIMIT,
+            f"Connections leave from SNAT pool {_listed(found)}; by rule only from"
+            f" {_listed(allowed)}.",
+        )
+
+
+def _many_deletes(change: _Change) -> Iterator[Finding]:
+    deleted = sum(map(_deleted, change.changes))
+    if deleted > change.limits.deletes:
         yield Finding(
             MANY_DELETES,
-            f"It deletes {deleted} objects; up to {MOST_DELETES} at once need no second person.",
+            f"{deleted} objects and rules are deleted; up to {change.limits.deletes} need no"
+            " approval.",
         )
 
 
-def _policy_names(intent: Intent) -> set[tuple[str, str]]:
-    return {
-        *(("ingress", policy.name) for policy in intent.ingress_policies),
-        *(("egress", policy.name) for policy in intent.egress_policies),
-    }
+def _deleted(change: ObjectChange) -> int:
+    if change.kind is ChangeKind.DELETE:
+        return 1
+    return max(_parts(change.before) - _parts(change.after), 0)
 
 
-def _auto_apply_off(proposal: Proposal) -> Iterator[Finding]:
-    if not proposal.auto_apply:
+def _parts(item: IntentObject | None) -> int:
+    """How many rules, subnets or SNAT addresses an object has."""
+    if isinstance(item, SnatPool):
+        return len(item.addresses)
+    return sum(len(getattr(item, name, ())) for name in ("rules", "subnets"))
+
+
+def _auto_apply_off(change: _Change) -> Iterator[Finding]:
+    if change.changes and not change.auto_apply:
         yield Finding(
             APPROVAL_REQUIRED,
-            f"Tenant {proposal.after.tenant} has every change approved by a second person.",
+            f"Every change of tenant {change.after.tenant} needs the approval of another member.",
         )
+
+
+def _listed(texts: Iterable[str]) -> str:
+    known = [*texts]
+    more = len(known) - _MOST_NAMED
+    named = ", ".join(known[:_MOST_NAMED])
+    return f"{named} and {more} more" if more > 0 else named
 
 
 # In the order in which people should read them.
@@ -159,6 +292,9 @@ CHECKS = (
     _private_destination,
     _open_to_any_source,
     _open_to_any_destination,
+    _listener_limits,
+    _destination_limit,
+    _pool_limit,
     _many_deletes,
     _auto_apply_off,
 )

@@ -14,11 +14,12 @@ import yaml
 from proxyconfig.domain.codec import Unreadable, from_plain, to_plain
 from proxyconfig.domain.fields import JsonValue
 from proxyconfig.domain.intent import Intent, canonical
+from proxyconfig.domain.manifest_v1 import upgraded
 from proxyconfig.domain.problems import Problem
 from proxyconfig.domain.resources import canonical_json
 from tenants.errors import InvalidError
 
-API_VERSION: Final = "sluice/v1"
+API_VERSION: Final = "sluice/v2"
 KIND: Final = "TenantIntent"
 MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 16
@@ -38,16 +39,36 @@ def to_mapping(intent: Intent, *, with_defaults: bool = True) -> dict[str, JsonV
     }
 
 
-def from_mapping(document: JsonValue) -> Intent:
+def from_mapping(document: JsonValue, *, home: str = "") -> Intent:
     """Read a manifest that is already parsed; the result is canonical.
+
+    Args:
+        home: where the objects of a ``sluice/v1`` manifest are that name no cluster; without it
+            that version is refused.
 
     Raises:
         InvalidError: code ``manifest.invalid``; ``fields`` has the complaints by path.
     """
+    return _read(document, home=home, is_strict=True)
+
+
+def from_stored(document: JsonValue, *, home: str) -> Intent:
+    """Read what a revision or plan of this or an earlier version keeps, leniently.
+
+    Args:
+        home: as in ``from_mapping``.
+
+    Raises:
+        InvalidError: code ``manifest.invalid``.
+    """
+    return _read(document, home=home, is_strict=False)
+
+
+def _read(document: JsonValue, *, home: str, is_strict: bool) -> Intent:
     problems: list[Problem] = []
-    spec = _spec_of(document, problems)
+    spec = _spec_of(upgraded(document, home=home), problems)
     try:
-        intent = from_plain(Intent, spec, path="spec", problems=problems)
+        intent = from_plain(Intent, spec, path="spec", problems=problems, is_strict=is_strict)
     except Unreadable:
         intent = None
     if problems or intent is None:
@@ -72,10 +93,13 @@ def from_yaml(text: str) -> Intent:
 
     Raises:
         InvalidError: code ``manifest.invalid``. Broken YAML is named by line and column; unknown
-            keys, wrong types and values by path. Anchors, several documents, doubled keys, more
-            than ``MAX_BYTES`` and nesting beyond ``MAX_DEPTH`` are refused.
+            keys, wrong types and values by path. Anchors, tags, several documents, doubled keys,
+            more than ``MAX_BYTES`` and nesting beyond ``MAX_DEPTH`` are refused.
     """
-    size = len(text.encode())
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise _broken(f"The manifest is not text that can be stored: {error.reason}.") from error
     if size > MAX_BYTES:
         raise _broken(f"The manifest has {size} bytes; at most {MAX_BYTES} are read.")
     try:
@@ -87,6 +111,8 @@ def from_yaml(text: str) -> Intent:
         raise _broken(f"The YAML is broken{place}: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
         raise _broken(f"The YAML is broken: {error}.") from error
+    except ValueError as error:  # A number of thousands of digits.
+        raise _broken(f"The manifest has a value that cannot be read: {error}.") from error
     return from_mapping(document)
 
 
@@ -159,6 +185,8 @@ def _check_events(text: str) -> None:
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
             raise _marked("anchors and aliases are not read; write the value out", event)
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise _marked("tags are not read; write the value alone", event)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

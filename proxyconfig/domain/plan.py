@@ -4,7 +4,9 @@ Pure. Targets apply the entries, revisions keep ``Plan.plain()``, pages show it 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,11 +55,18 @@ class PlanEntry:
     desired: Resource | None = None
     observed: Resource | None = None
 
-    def plain(self) -> dict[str, JsonValue]:
-        """For storage and API: without the bodies, secrets hidden."""
+    def plain(self, *, cluster: str = "") -> dict[str, JsonValue]:
+        """For storage and API: without the bodies, secrets hidden.
+
+        Args:
+            cluster: whose proxy it is for; "" where there is only one.
+        """
         return {
             "action": self.action.value,
+            "cluster": cluster,
+            "group": self.identity.group,
             "kind": self.identity.kind,
+            "namespace": self.identity.namespace,
             "name": self.identity.name,
             "reason": self.reason,
             "changes": [change.plain() for change in self.changes],
@@ -93,9 +102,10 @@ class Plan:
             f"{self.count(PlanAction.DELETE)} deleted"
         )
 
-    def plain(self) -> dict[str, JsonValue]:
+    def plain(self, *, cluster: str = "") -> dict[str, JsonValue]:
         """For storage and API."""
-        return {"summary": self.summary, "entries": [entry.plain() for entry in self.entries]}
+        entries: list[JsonValue] = [entry.plain(cluster=cluster) for entry in self.entries]
+        return {"summary": self.summary, "entries": entries}
 
 
 _ORDER = {
@@ -143,8 +153,9 @@ def _entry(identity: Identity, desired: Resource | None, observed: Resource | No
 def changed_fields(before: JsonValue, after: JsonValue) -> tuple[FieldChange, ...]:
     """The smallest fields that differ, in path order.
 
-    List items with an ``id`` or ``name`` are matched by it, others by position. Also fit for two
-    manifests, so that a change of intent reads the same way as a change of a proxy.
+    List items are matched by what they are: mappings by ``id`` or ``name`` where all have one, else
+    by content and then by ``order``; scalars by value. So one more item is one change, and items
+    that are only numbered anew to make room for it are none.
     """
     return tuple(_walk("", before, after))
 
@@ -152,46 +163,106 @@ def changed_fields(before: JsonValue, after: JsonValue) -> tuple[FieldChange, ..
 def _walk(path: str, before: JsonValue, after: JsonValue) -> Iterator[FieldChange]:
     if canonical_json(before) == canonical_json(after):  # 1 == True in Python, not in JSON.
         return
-    left, right = _children(before), _children(after)
-    if left is None or right is None or isinstance(before, dict) != isinstance(after, dict):
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            child = f"{path}.{key}".lstrip(".")
+            if key in before and key in after:
+                yield from _walk(child, before[key], after[key])
+            else:
+                yield _masked(child, before.get(key), after.get(key))
+    elif isinstance(before, list) and isinstance(after, list):
+        yield from _walk_lists(path, before, after)
+    else:
         yield _masked(path, before, after)
-        return
-    if isinstance(before, list) and _common(left, right) != _common(right, left):
-        yield FieldChange(path, [*left], [*right])  # The order of the same items changed.
-    for key in sorted(left.keys() | right.keys(), key=_natural):
-        child = f"{path}{key}" if key.startswith("[") else f"{path}.{key}".lstrip(".")
-        if key in left and key in right:
-            yield from _walk(child, left[key], right[key])
-        else:
-            yield _masked(child, left.get(key), right.get(key))
 
 
-def _common(keys: Iterable[str], others: Mapping[str, JsonValue]) -> list[str]:
-    return [key for key in keys if key in others]
+def _walk_lists(
+    path: str, before: list[JsonValue], after: list[JsonValue]
+) -> Iterator[FieldChange]:
+    pairs = _pairs(before, after)
+    found: list[FieldChange] = []
+    for place, item in enumerate(before):
+        child = f"{path}{_label(item, place)}"
+        if place not in pairs:
+            found.append(_masked(child, item, None))
+        elif _content(item) != _content(after[pairs[place]]):
+            found.extend(_walk(child, item, after[pairs[place]]))
+    new = sorted({*range(len(after))} - {*pairs.values()})
+    found.extend(_masked(f"{path}{_label(after[n], n)}", None, after[n]) for n in new)
+    found.sort(key=lambda change: _natural(change.path))
+    moved = sorted(pairs, key=pairs.__getitem__)
+    if moved != sorted(moved):  # The order of the same items changed.
+        old, now = ([_label(before[n], n) for n in places] for places in (sorted(moved), moved))
+        yield FieldChange(path, [*old], [*now])
+    elif not found:  # They differ, so what differs is the numbers alone.
+        yield FieldChange(f"{path}.order", [*map(_order, before)], [*map(_order, after)])
+    yield from found
 
 
-def _children(value: JsonValue) -> dict[str, JsonValue] | None:
-    if isinstance(value, dict):
-        return dict(value)
-    if not isinstance(value, list):
-        return None
-    labels = [_label(item, place) for place, item in enumerate(value)]
-    if len(set(labels)) < len(labels):
-        labels = [f"[{place}]" for place in range(len(value))]
-    return dict(zip(labels, value, strict=True))
+def _pairs(before: list[JsonValue], after: list[JsonValue]) -> dict[int, int]:
+    """Places in ``before`` of the items that are in ``after`` too, with their places there."""
+    is_named = all(_has_names(items) for items in (before, after))
+    pairs: dict[int, int] = {}
+    for key in (_name,) if is_named else (_content, _order, _shape):
+        old, new = _keyed(key, before, pairs.keys()), _keyed(key, after, {*pairs.values()})
+        pairs |= {place: new[found] for found, place in old.items() if found in new}
+    return pairs
+
+
+def _keyed(
+    key: Callable[[JsonValue], Hashable], items: list[JsonValue], taken: AbstractSet[int]
+) -> dict[Hashable, int]:
+    """Places by key and how often the key came before; items without a key are left out."""
+    seen: Counter[Hashable] = Counter()
+    places: dict[Hashable, int] = {}
+    for place, item in enumerate(items):
+        found = None if place in taken else key(item)
+        if found is not None:
+            places[(found, seen[found])] = place
+            seen[found] += 1
+    return places
+
+
+def _has_names(items: list[JsonValue]) -> bool:
+    names = [_name(item) for item in items]
+    return None not in names and len({*names}) == len(names)
+
+
+def _name(item: JsonValue) -> str | None:
+    if isinstance(item, dict):
+        for key in ("id", "name"):
+            if isinstance(item.get(key), str | int):
+                return f"[{item[key]}]"
+    return None
+
+
+def _content(item: JsonValue) -> bytes:
+    if isinstance(item, dict):
+        item = {key: content for key, content in item.items() if key != "order"}
+    return canonical_json(item)
+
+
+def _order(item: JsonValue) -> int | None:
+    order = item.get("order") if isinstance(item, dict) else None
+    return order if isinstance(order, int) else None
+
+
+def _shape(item: JsonValue) -> str | None:
+    """Mappings and lists that are left over are taken for each other in turn; scalars are not."""
+    return type(item).__name__ if isinstance(item, dict | list) else None
 
 
 def _label(item: JsonValue, place: int) -> str:
-    if isinstance(item, Mapping):
-        for key in ("id", "name", "order"):
-            if isinstance(item.get(key), str | int):
-                return f"[{item[key]}]"
-    return f"[{place}]"
+    if isinstance(item, dict | list):
+        order = _order(item)
+        return _name(item) or f"[{place if order is None else order}]"
+    return f"[{item}]"
 
 
-def _natural(key: str) -> tuple[str, int, str]:
-    digits = key.strip("[]")
-    return ("[", int(digits), "") if digits.isdigit() else (key, 0, key)
+def _natural(path: str) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        ("", int(part)) if part.isdecimal() else (part, 0) for part in re.split(r"([0-9]+)", path)
+    )
 
 
 def _masked(path: str, before: JsonValue, after: JsonValue) -> FieldChange:

@@ -14,6 +14,7 @@ _FORMS = {
     "cidr": "network in CIDR form",
     "source": "IP address or network",
     "host": "host name or *.suffix",
+    "destination": "host name, *.suffix, IP address or network",
 }
 
 
@@ -38,7 +39,7 @@ compilers turn it into a proxy's own objects.
 - `apiVersion: {API_VERSION}`, `kind: {KIND}`; `metadata.name` is the tenant's slug; the rest is
   below `spec`.
 - Fields that equal their default are left out of YAML; stored revisions keep every field.
-- Unknown keys are refused, with the nearest known one. So are anchors, aliases, doubled keys, more
+- Unknown keys are refused, with the nearest known one. So are anchors, tags, doubled keys, more
   than {MAX_BYTES // 1024} KiB and nesting beyond {MAX_DEPTH}.
 - A name is a DNS label: lower-case letters, digits and dashes, at most 63 characters.
 - Addresses and networks have one spelling: shortest form, host bits zero. Times end in `Z`.

@@ -13,13 +13,21 @@ from proxyconfig.domain.fields import JsonValue
 
 
 class Identity(NamedTuple):
-    """Which object: two resources with the same identity are the same object at two times."""
+    """Which object: two resources with the same identity are the same object at two times.
 
+    Attributes:
+        group: API group in Kubernetes; "" on a proxy that has none.
+        namespace: "" for what belongs to none.
+    """
+
+    group: str
     kind: str
+    namespace: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {place}{self.name}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,24 +35,36 @@ class Resource:
     """One object of a proxy. Equal content is equal bytes; hashable.
 
     Attributes:
+        group: as in ``Identity``.
         kind: the proxy's own type name, such as ``CaddyServer``.
-        name: unique within the kind on one target.
+        namespace: as in ``Identity``.
+        name: unique within group, kind and namespace on one target.
         content: the body as canonical JSON (UTF-8, sorted keys, no spaces).
     """
 
+    group: str
     kind: str
+    namespace: str
     name: str
     content: bytes
 
     @classmethod
-    def of(cls, kind: str, name: str, body: Mapping[str, JsonValue]) -> Self:
+    def of(
+        cls,
+        kind: str,
+        name: str,
+        body: Mapping[str, JsonValue],
+        *,
+        group: str = "",
+        namespace: str = "",
+    ) -> Self:
         """Make one from a JSON mapping, which is copied."""
-        return cls(kind, name, canonical_json(dict(body)))
+        return cls(group, kind, namespace, name, canonical_json(dict(body)))
 
     @property
     def identity(self) -> Identity:
-        """Kind and name."""
-        return Identity(self.kind, self.name)
+        """Which object it is."""
+        return Identity(self.group, self.kind, self.namespace, self.name)
 
     @property
     def body(self) -> dict[str, JsonValue]:
@@ -53,8 +73,12 @@ class Resource:
 
     @property
     def canonical_bytes(self) -> bytes:
-        """Identity and body as one canonical JSON document."""
-        return canonical_json({"kind": self.kind, "name": self.name, "body": self.body})
+        """Identity and body as one canonical JSON document; an empty group or namespace is left
+        out.
+        """
+        place = {"group": self.group, "namespace": self.namespace}
+        named: dict[str, JsonValue] = {key: value for key, value in place.items() if value}
+        return canonical_json({**named, "kind": self.kind, "name": self.name, "body": self.body})
 
 
 def canonical_json(value: JsonValue) -> bytes:

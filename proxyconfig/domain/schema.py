@@ -14,6 +14,7 @@ _FORM_HINTS = {
     "cidr": "network/prefix, host bits zero",
     "source": "IP address or network/prefix",
     "host": "lower-case host name, *.suffix allowed",
+    "destination": "host name, *.suffix, IP address or network",
 }
 
 

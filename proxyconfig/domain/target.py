@@ -6,12 +6,36 @@ drives it: upkeep, observe, plan, apply, probe.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol, Self
 
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.plan import PlanAction, PlanEntry
 from proxyconfig.domain.resources import Identity, Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """How often a kind of proxy is looked at, and how long one worker keeps it.
+
+    Attributes:
+        check_every: between two looks at a proxy that holds what it should; drift is healed one
+            look later at most.
+        lease_seconds: renewed while work goes on; the placement of a worker that was killed waits
+            for its end.
+        resend_after: how long a sent message may take before the sweep sends another one.
+    """
+
+    check_every: timedelta
+    lease_seconds: float
+    resend_after: timedelta
+
+
+# For placements whose proxy this version cannot speak to: there is nothing to look at.
+UNKNOWN_CADENCE = Cadence(
+    check_every=timedelta(seconds=60), lease_seconds=10.0, resend_after=timedelta(seconds=30)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +52,11 @@ class Footprint:
 
     @classmethod
     def of(cls, intent: Intent) -> Self:
-        """The footprint of an intent; for a deleted tenant use its last intent."""
-        addresses = {listener.virtual_address for listener in intent.listeners}
+        """The footprint of one cluster's part of an intent: an address without a policy counts, for
+        it has to stay silent.
+        """
+        addresses = {entry.address for entry in intent.virtual_addresses}
+        addresses |= {listener.virtual_address for listener in intent.listeners}
         return cls(intent.tenant, tuple(sorted(addresses)))
 
 
@@ -79,6 +106,11 @@ class Target(Protocol):
     and ``PermanentError`` when it answers what no retry will change, such as a wrong version.
     A refusal of one object is an ``Outcome``, not an exception.
     """
+
+    @property
+    def cadence(self) -> Cadence:
+        """How often it is looked at; the same for all targets of one kind."""
+        ...
 
     def upkeep(self) -> tuple[str, ...]:
         """Repair what belongs to no tenant (base configuration).

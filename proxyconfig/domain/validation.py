@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from proxyconfig.domain.codec import Unreadable, camel, fields_of, from_plain, to_plain
-from proxyconfig.domain.intent import Intent
+from proxyconfig.domain.codec import Unreadable, camel, from_plain, to_plain
+from proxyconfig.domain.intent import Intent, SelfIp
+from proxyconfig.domain.objects import COLLECTIONS
 from proxyconfig.domain.policies import CHECKS
 from proxyconfig.domain.problems import Problem
 
@@ -31,19 +32,13 @@ def blocking(problems: list[Problem]) -> list[Problem]:
 
 
 def _names_unique(intent: Intent) -> Iterator[Problem]:
-    for field in fields_of(Intent):
-        if not field.shape.is_list:
-            continue
-        items = getattr(intent, field.name)
-        names = Counter(
-            item if isinstance(item, str) else item.name
-            for item in items
-            if isinstance(item, str) or hasattr(item, "name")
-        )
-        for name, count in names.items():
+    for entry in COLLECTIONS:
+        if entry.kind is SelfIp:
+            continue  # It has no name; its own check says which number or address is taken.
+        for name, count in Counter(map(entry.key, getattr(intent, entry.field))).items():
             if count > 1:
                 yield Problem(
-                    f"spec.{camel(field.name)}[{name}]",
+                    f"spec.{camel(entry.field)}[{name}]",
                     "name-doubled",
-                    f"{name} is there {count} times; names are unique",
+                    f"{entry.label} {name} is there {count} times; names are unique",
                 )

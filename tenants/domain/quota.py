@@ -19,6 +19,7 @@ class Resource(StrEnum):
     TOKENS_PER_DAY = "tokens-per-day"
     CONCURRENT_RUNS = "concurrent-runs"
     CORPUS_BYTES = "corpus-bytes"
+    CHANGE_SETS = "change-sets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,13 @@ KINDS: dict[Resource, Kind] = {
     ),
     Resource.CORPUS_BYTES: Kind(
         "Bytes of documents", None, 409, False, f"Delete documents that nobody needs, or {_ASK}."
+    ),
+    Resource.CHANGE_SETS: Kind(
+        "Plans that wait for approval",
+        None,
+        409,
+        False,
+        f"Have somebody decide on one that waits, withdraw one, or {_ASK}.",
     ),
 }
 

@@ -4,6 +4,7 @@ UI, API, metrics, logs and docs take their words from here; docs/reference/state
 Plain enums without Django, so that the pure layers may use them too.
 """
 
+import re
 from enum import StrEnum
 
 
@@ -101,3 +102,9 @@ SHOWN: tuple[type[StrEnum], ...] = (
     SyncState,
     Verdict,
 )
+
+
+def spaced(word: str) -> str:
+    """A state as pages show it: ``Awaiting approval`` for ``AwaitingApproval``."""
+    first, *others = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", word).split(" ")
+    return " ".join([first, *(other.lower() for other in others)])

@@ -3,6 +3,13 @@
 ``CHECKS`` stand in the order in which people should read the complaints.
 """
 
-from proxyconfig.domain.policies import egress, ingress, lists, network, routing
+from proxyconfig.domain.policies import addresses, egress, ingress, lists, network, routing
 
-CHECKS = (*network.CHECKS, *routing.CHECKS, *lists.CHECKS, *ingress.CHECKS, *egress.CHECKS)
+CHECKS = (
+    *network.CHECKS,
+    *routing.CHECKS,
+    *addresses.CHECKS,
+    *lists.CHECKS,
+    *ingress.CHECKS,
+    *egress.CHECKS,
+)

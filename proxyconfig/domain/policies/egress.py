@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from proxyconfig.domain.destinations import can_be_granted, is_public
+from proxyconfig.domain.destinations import can_be_granted
 from proxyconfig.domain.fields import (
     Action,
     Cidr,
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A platform administrator's word that a rule may reach its private network."""
+
+    by: Annotated[Text, Says("Who granted it.")]
+    at: Annotated[Moment | None, Says("When, UTC; unknown for grants of an earlier version.")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EgressRule:
     """One destination and what happens to connections there.
 
@@ -45,9 +56,9 @@ class EgressRule:
     protocol: Annotated[Transport, Says("tcp or udp.")] = Transport.TCP
     action: Annotated[Action, Says("allow or deny.")] = Action.ALLOW
     granted: Annotated[
-        bool,
-        Says("A platform administrator allowed this private or loopback network."),
-    ] = False
+        Grant | None,
+        Says("Set where a platform administrator allowed this private or loopback network."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +148,7 @@ def _private_ungranted(intent: Intent) -> Iterator[Problem]:
     for path, rule in _rules(intent):
         if rule.cidr is None or rule.granted or rule.action is Action.DENY:
             continue
-        network = as_network(rule.cidr)
-        if not is_public(network.network_address) and not is_public(network.broadcast_address):
+        if can_be_granted(as_network(rule.cidr)):
             yield Problem(
                 f"{path}.granted",
                 "grant-missing",
@@ -147,16 +157,33 @@ def _private_ungranted(intent: Intent) -> Iterator[Problem]:
             )
 
 
+def _private_listed(intent: Intent) -> Iterator[Problem]:
+    lists = {entry.name: entry.addresses for entry in intent.address_lists}
+    for path, rule in _rules(intent):
+        if rule.action is Action.DENY:
+            continue
+        texts = lists.get(rule.address_list or "", ())
+        private = [text for text in texts if can_be_granted(as_network(text))]
+        if private:
+            yield Problem(
+                f"{path}.addressList",
+                "grant-missing",
+                f"list {rule.address_list} has private networks ({', '.join(private[:3])}):"
+                " nothing passes to them; name each by cidr in a rule that can be granted",
+                "warning",
+            )
+
+
 def _pools_known(intent: Intent) -> Iterator[Problem]:
-    pools = [pool.name for pool in intent.snat_pools]
+    pools = {pool.name: pool.cluster for pool in intent.snat_pools}
+    doubled = {cluster for cluster, count in Counter(pools.values()).items() if count > 1}
     for policy in intent.egress_policies:
         path = f"spec.egressPolicies[{policy.name}].snatPool"
         if policy.snat_pool is not None and policy.snat_pool not in pools:
             yield Problem(path, "unknown-pool", f"there is no SNAT pool {policy.snat_pool}")
-        if policy.snat_pool is None and len(pools) > 1:
-            yield Problem(
-                path, "pool-open", f"name one of the tenant's SNAT pools: {', '.join(pools)}"
-            )
+        if policy.snat_pool is None and doubled:
+            choice = ", ".join(name for name, cluster in pools.items() if cluster in doubled)
+            yield Problem(path, "pool-open", f"name one of the tenant's SNAT pools: {choice}")
 
 
 CHECKS = (
@@ -166,5 +193,6 @@ CHECKS = (
     _lists_known,
     _grants_narrow,
     _private_ungranted,
+    _private_listed,
     _pools_known,
 )

@@ -33,7 +33,10 @@ class Listener:
     """An address of the tenant's on which its proxy can listen."""
 
     name: Annotated[Name, Says("Unique in the tenant.")]
-    virtual_address: Annotated[Address, Says("Address that clients connect to.")]
+    cluster: Annotated[Name, Says("Cluster whose proxy listens.")]
+    virtual_address: Annotated[
+        Address, Says("Virtual address of this tenant on that cluster that clients connect to.")
+    ]
     port: Annotated[Port, Says("Port that clients connect to.")]
     protocol: Annotated[Protocol, Says("What is spoken.")] = Protocol.HTTP
     tls: Annotated[Name | None, Says("TLS reference; the proxy then ends TLS.")] = None
@@ -73,10 +76,11 @@ class IngressPolicy:
 
 
 def _listeners_unique(intent: Intent) -> Iterator[Problem]:
-    seen: dict[tuple[str, int, bool], str] = {}
+    seen: dict[tuple[str, str, int, bool], str] = {}
     for listener in intent.listeners:
         # http and tcp are both TCP on the wire, so they collide.
-        key = (listener.virtual_address, listener.port, listener.protocol is Protocol.UDP)
+        is_udp = listener.protocol is Protocol.UDP
+        key = (listener.cluster, listener.virtual_address, listener.port, is_udp)
         if key in seen:
             yield Problem(
                 f"spec.listeners[{listener.name}]",
@@ -87,53 +91,70 @@ def _listeners_unique(intent: Intent) -> Iterator[Problem]:
         seen.setdefault(key, listener.name)
 
 
-def _addresses_apart(intent: Intent) -> Iterator[Problem]:
-    used = {
-        address: f"SNAT pool {pool.name}"
-        for pool in intent.snat_pools
-        for address in pool.addresses
-    }
-    used |= {self_ip.address: f"self-IP of {self_ip.segment}" for self_ip in intent.self_ips}
+def _addresses_known(intent: Intent) -> Iterator[Problem]:
+    held = {(entry.cluster, entry.address) for entry in intent.virtual_addresses}
     for listener in intent.listeners:
-        if listener.virtual_address in used:
+        if (listener.cluster, listener.virtual_address) not in held:
             yield Problem(
                 f"spec.listeners[{listener.name}].virtualAddress",
-                "address-taken",
-                f"{listener.virtual_address} is already used by {used[listener.virtual_address]}",
+                "unknown-address",
+                f"{listener.virtual_address} is not a virtual address of {intent.tenant} on "
+                f"cluster {listener.cluster}; it has {_named(intent, listener.cluster)}",
             )
 
 
+def _named(intent: Intent, cluster: str) -> str:
+    addresses = [entry.address for entry in intent.virtual_addresses if entry.cluster == cluster]
+    return ", ".join(addresses) or "none there; ask NetOps for one"
+
+
 def _tls_known(intent: Intent) -> Iterator[Problem]:
-    known = {reference.name for reference in intent.tls_references}
+    known = {reference.name: reference.namespace for reference in intent.tls_references}
+    namespaces = {(entry.cluster, entry.name) for entry in intent.namespaces}
     for listener in intent.listeners:
         path = f"spec.listeners[{listener.name}].tls"
         if listener.tls and listener.tls not in known:
             yield Problem(path, "unknown-tls", f"there is no TLS reference {listener.tls}")
+        elif listener.tls and (listener.cluster, known[listener.tls]) not in namespaces:
+            yield Problem(
+                path,
+                "foreign-namespace",
+                f"TLS reference {listener.tls} is in namespace {known[listener.tls]}, which"
+                f" {intent.tenant} does not have on cluster {listener.cluster}",
+            )
         if listener.tls and listener.protocol is Protocol.UDP:
             yield Problem(path, "tls-on-udp", "a UDP listener cannot end TLS; leave tls out")
 
 
 def _policies_refer(intent: Intent) -> Iterator[Problem]:
-    listeners = {listener.name for listener in intent.listeners}
+    clusters = {listener.name: listener.cluster for listener in intent.listeners}
+    namespaces = {(entry.cluster, entry.name) for entry in intent.namespaces}
     lists = {entry.name for entry in intent.address_lists}
     for policy in intent.ingress_policies:
         path = f"spec.ingressPolicies[{policy.name}]"
-        if policy.listener not in listeners:
+        cluster = clusters.get(policy.listener)
+        if cluster is None:
             yield Problem(
                 f"{path}.listener", "unknown-listener", f"there is no listener {policy.listener}"
             )
-        if policy.backend.namespace not in intent.namespaces:
+        elif (cluster, policy.backend.namespace) not in namespaces:
             yield Problem(
                 f"{path}.backend.namespace",
                 "foreign-namespace",
-                f"namespace {policy.backend.namespace} is not one of {intent.tenant}'s; "
-                f"a policy may name only services in its own tenant's namespaces",
+                f"namespace {policy.backend.namespace} of cluster {cluster} is not one of "
+                f"{intent.tenant}'s; a policy may name only services in its own tenant's "
+                f"namespaces: {_namespaces(intent, cluster)}",
             )
         for name in policy.source_lists:
             if name not in lists:
                 yield Problem(
                     f"{path}.sourceLists", "unknown-list", f"there is no address list {name}"
                 )
+
+
+def _namespaces(intent: Intent, cluster: str) -> str:
+    names = [entry.name for entry in intent.namespaces if entry.cluster == cluster]
+    return ", ".join(names) or "it has none there; ask NetOps for one"
 
 
 def _policies_distinct(intent: Intent) -> Iterator[Problem]:
@@ -161,7 +182,7 @@ def _policies_distinct(intent: Intent) -> Iterator[Problem]:
 
 CHECKS = (
     _listeners_unique,
-    _addresses_apart,
+    _addresses_known,
     _tls_known,
     _policies_refer,
     _policies_distinct,

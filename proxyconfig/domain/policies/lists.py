@@ -59,7 +59,7 @@ def _lists_filled(intent: Intent) -> Iterator[Problem]:
 
 def _secrets_owned(intent: Intent) -> Iterator[Problem]:
     for reference in intent.tls_references:
-        if reference.namespace not in intent.namespaces:
+        if reference.namespace not in {entry.name for entry in intent.namespaces}:
             yield Problem(
                 f"spec.tlsReferences[{reference.name}].namespace",
                 "foreign-namespace",

@@ -8,13 +8,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says
+from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says, Text
 from proxyconfig.domain.problems import Problem
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent
 
 Mtu = Annotated[int, Limits(minimum=1280, maximum=9216)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """A Kubernetes namespace on a cluster."""
+
+    name: Annotated[Name, Says("The namespace's name.")]
+    cluster: Annotated[Name, Says("Cluster that has it.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualAddress:
+    """An address that a cluster's proxy answers on for the tenant."""
+
+    address: Annotated[Address, Says("Bare, in its shortest form.")]
+    cluster: Annotated[Name, Says("Cluster whose proxy answers.")]
+    vrf: Annotated[Name | None, Says("Routing table; empty: the default one.")] = None
+    description: Annotated[Text, Says("For people.")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +47,6 @@ class Subnet:
 class VlanLink:
     """A VLAN on one of a cluster proxy's trunks."""
 
-    cluster: Annotated[Name, Says("Cluster whose proxy has the trunk.")]
     interface: Annotated[
         str, Limits(pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]*", longest=32), Says('Trunk: "1.1".')
     ]
@@ -41,7 +58,6 @@ class VlanLink:
 class VxlanLink:
     """A VXLAN overlay between the proxy and remote tunnel endpoints (RFC 7348)."""
 
-    cluster: Annotated[Name, Says("Cluster whose proxy ends the tunnel.")]
     vni: Annotated[int, Limits(minimum=1, maximum=16_777_215), Says("Network identifier, 24 bit.")]
     remote_vteps: Annotated[tuple[Address, ...], Says("Far tunnel endpoints, underlay.")] = ()
     port: Annotated[Port, Says("UDP port of the tunnel.")] = 4789
@@ -52,11 +68,21 @@ class Segment:
     """A piece of network that is the tenant's: a VLAN, a VXLAN overlay, or only subnets."""
 
     name: Annotated[Name, Says("Unique in the tenant.")]
+    cluster: Annotated[Name, Says("Cluster whose proxy is attached to it.")]
     vlan: Annotated[VlanLink | None, Says("Set for a VLAN.")] = None
     vxlan: Annotated[VxlanLink | None, Says("Set for an overlay; not beside vlan.")] = None
     subnets: Annotated[tuple[Subnet, ...], Says("IPv4 and IPv6 subnets.")] = ()
     vrf: Annotated[Name | None, Says("Routing table; subnets may overlap across VRFs.")] = None
     mtu: Annotated[Mtu, Says("Bytes.")] = 1500
+    description: Annotated[Text, Says("For people.")] = ""
+
+    def subnet_of(self, address: str) -> str | None:
+        """The CIDR of the segment's subnet that has ``address``; None where none has."""
+        found = ipaddress.ip_address(address)
+        return next(
+            (subnet.cidr for subnet in self.subnets if found in ipaddress.ip_network(subnet.cidr)),
+            None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +109,9 @@ def _links_unique(intent: Intent) -> Iterator[Problem]:
     for segment in intent.segments:
         keys: list[tuple[tuple[object, ...], str]] = []
         if vlan := segment.vlan:
-            keys.append(((vlan.cluster, vlan.interface, vlan.tag), f"VLAN tag {vlan.tag}"))
+            keys.append(((segment.cluster, vlan.interface, vlan.tag), f"VLAN tag {vlan.tag}"))
         if vxlan := segment.vxlan:
-            keys.append(((vxlan.cluster, "vni", vxlan.vni), f"VNI {vxlan.vni}"))
+            keys.append(((segment.cluster, "vni", vxlan.vni), f"VNI {vxlan.vni}"))
         for key, word in keys:
             if key in seen:
                 yield Problem(
@@ -119,6 +145,19 @@ def _gateways_inside(intent: Intent) -> Iterator[Problem]:
                 )
 
 
+def _subnets_usable(intent: Intent) -> Iterator[Problem]:
+    for segment in intent.segments:
+        for place, subnet in enumerate(segment.subnets):
+            network = ipaddress.ip_network(subnet.cidr)
+            if network.prefixlen == 0 or network.is_link_local or network.is_multicast:
+                yield Problem(
+                    f"spec.segments[{segment.name}].subnets[{place}].cidr",
+                    "subnet-unusable",
+                    f"{subnet.cidr} cannot be a subnet; choose a unicast network such as"
+                    " 10.1.0.0/24 or fd00:1::/64",
+                )
+
+
 def _subnets_apart(intent: Intent) -> Iterator[Problem]:
     placed = [
         (segment, ipaddress.ip_network(subnet.cidr))
@@ -126,7 +165,8 @@ def _subnets_apart(intent: Intent) -> Iterator[Problem]:
         for subnet in segment.subnets
     ]
     for (left, one), (right, other) in itertools.combinations(placed, 2):
-        if left.vrf == right.vrf and one.version == other.version and one.overlaps(other):
+        is_same_table = (left.cluster, left.vrf) == (right.cluster, right.vrf)
+        if is_same_table and one.version == other.version and one.overlaps(other):
             yield Problem(
                 f"spec.segments[{right.name}].subnets",
                 "subnets-overlap",
@@ -151,28 +191,21 @@ def _self_ips_fit(intent: Intent) -> Iterator[Problem]:
                 "self-ip-outside",
                 f"{self_ip.address} is not a host address of a subnet of {segment.name}",
             )
-        if self_ip.address in {subnet.gateway for subnet in segment.subnets}:
-            yield Problem(
-                f"{path}.address", "self-ip-is-gateway", f"{self_ip.address} is the gateway"
-            )
 
 
 def _self_ips_unique(intent: Intent) -> Iterator[Problem]:
     seen: set[tuple[object, ...]] = set()
     for place, self_ip in enumerate(intent.self_ips):
         version = ipaddress.ip_address(self_ip.address).version
-        for key in (
-            (self_ip.address,),
-            (self_ip.segment, self_ip.number, version),
-        ):
-            if key in seen:
-                yield Problem(
-                    f"spec.selfIps[{place}]",
-                    "self-ip-taken",
-                    f"{self_ip.address}, number {self_ip.number}, is taken on {self_ip.segment}",
-                )
-                break
-            seen.add(key)
+        key = (self_ip.segment, self_ip.number, version)
+        if key in seen:
+            yield Problem(
+                f"spec.selfIps[{place}]",
+                "self-ip-taken",
+                f"segment {self_ip.segment} already has an IPv{version} self-IP of number"
+                f" {self_ip.number}",
+            )
+        seen.add(key)
 
 
 def _is_host_of(network: ipaddress.IPv4Network | ipaddress.IPv6Network, address: str) -> bool:
@@ -190,6 +223,7 @@ CHECKS = (
     _links_unique,
     _reserved_tag,
     _gateways_inside,
+    _subnets_usable,
     _subnets_apart,
     _self_ips_fit,
     _self_ips_unique,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from proxyconfig.domain.fields import Address, Advertised, Asn, Cidr, Limits, Name, Says
+from proxyconfig.domain.fields import Address, Advertised, Asn, Cidr, Limits, Name, Says, Text
 from proxyconfig.domain.problems import Problem
 
 if TYPE_CHECKING:
@@ -19,8 +19,11 @@ class SnatPool:
     """Source addresses of the tenant's outgoing connections."""
 
     name: Annotated[Name, Says("Unique in the tenant.")]
+    cluster: Annotated[Name, Says("Cluster whose proxy uses them.")]
     addresses: Annotated[tuple[Address, ...], Says("In order: the n-th proxy instance's.")]
     shared: Annotated[bool, Says("One address serves all proxy instances.")] = False
+    vrf: Annotated[Name | None, Says("Routing table; empty: the default one.")] = None
+    description: Annotated[Text, Says("For people.")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class StaticRoute:
     """A way to a network that is not on one of the tenant's segments."""
 
     name: Annotated[Name, Says("Unique in the tenant.")]
+    cluster: Annotated[Name, Says("Cluster whose proxy has the route.")]
     destination: Annotated[Cidr, Says("0.0.0.0/0 or ::/0 for the default route.")]
     next_hop: Annotated[Address, Says("Router; inside one of the tenant's subnets.")]
 
@@ -37,6 +41,7 @@ class BgpPeer:
     """A router that is told how to reach the tenant's addresses."""
 
     name: Annotated[Name, Says("Unique in the tenant.")]
+    cluster: Annotated[Name, Says("Cluster whose proxy speaks to it.")]
     address: Annotated[Address, Says("The neighbour.")]
     asn: Annotated[Asn, Says("The neighbour's autonomous system.")]
     local_asn: Annotated[Asn, Says("Ours.")]
@@ -60,26 +65,13 @@ def _pools_filled(intent: Intent) -> Iterator[Problem]:
             )
 
 
-def _snat_addresses_unique(intent: Intent) -> Iterator[Problem]:
-    owner: dict[str, str] = {ip.address: "a self-IP" for ip in intent.self_ips}
-    for pool in intent.snat_pools:
-        for address in pool.addresses:
-            if address in owner:
-                yield Problem(
-                    f"spec.snatPools[{pool.name}].addresses",
-                    "address-taken",
-                    f"{address} is already that of {owner[address]}; one address, one use",
-                )
-            owner.setdefault(address, f"SNAT pool {pool.name}")
-
-
 def _routes_reach(intent: Intent) -> Iterator[Problem]:
     networks = [
-        ipaddress.ip_network(subnet.cidr)
+        (segment.cluster, ipaddress.ip_network(subnet.cidr))
         for segment in intent.segments
         for subnet in segment.subnets
     ]
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for route in intent.static_routes:
         path = f"spec.staticRoutes[{route.name}]"
         hop = ipaddress.ip_address(route.next_hop)
@@ -87,33 +79,34 @@ def _routes_reach(intent: Intent) -> Iterator[Problem]:
             yield Problem(
                 f"{path}.nextHop", "family", f"{route.next_hop} cannot lead to {route.destination}"
             )
-        elif not any(hop in network for network in networks):
+        elif not any(route.cluster == place and hop in network for place, network in networks):
             yield Problem(
                 f"{path}.nextHop",
                 "next-hop-outside",
-                f"next hop {route.next_hop} is in none of the tenant's subnets",
+                f"next hop {route.next_hop} is in none of the tenant's subnets on cluster"
+                f" {route.cluster}",
             )
-        if route.destination in seen:
+        key = (route.cluster, route.destination)
+        if key in seen:
             yield Problem(
                 f"{path}.destination",
                 "destination-taken",
-                f"route {seen[route.destination]} already leads to {route.destination}",
+                f"route {seen[key]} already leads to {route.destination}",
             )
-        seen.setdefault(route.destination, route.name)
+        seen.setdefault(key, route.name)
 
 
 def _peers_fit(intent: Intent) -> Iterator[Problem]:
     lists = {entry.name for entry in intent.address_lists}
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for peer in intent.bgp_peers:
         path = f"spec.bgpPeers[{peer.name}]"
-        if peer.address in seen:
+        key = (peer.cluster, peer.address)
+        if key in seen:
             yield Problem(
-                f"{path}.address",
-                "peer-taken",
-                f"{peer.address} is already peer {seen[peer.address]}",
+                f"{path}.address", "peer-taken", f"{peer.address} is already peer {seen[key]}"
             )
-        seen.setdefault(peer.address, peer.name)
+        seen.setdefault(key, peer.name)
         for name in peer.advertise_lists:
             if name not in lists:
                 yield Problem(
@@ -121,4 +114,4 @@ def _peers_fit(intent: Intent) -> Iterator[Problem]:
                 )
 
 
-CHECKS = (_pools_filled, _snat_addresses_unique, _routes_reach, _peers_fit)
+CHECKS = (_pools_filled, _routes_reach, _peers_fit)

@@ -26,16 +26,20 @@ from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents, shuffled
 CASES = sorted((Path(__file__).parent / "cases" / "local").iterdir())
 ENVIRONMENT = LocalEnvironment(ingress_socket="/run/ingress.sock", credential_sha256="ab" * 32)
 WHOLE = """\
-apiVersion: sluice/v1
+apiVersion: sluice/v2
 kind: TenantIntent
 metadata: {name: acme}
 spec:
-  namespaces: [acme-prod]
+  namespaces: [{name: acme-prod, cluster: local}]
+  virtualAddresses:
+  - {address: 127.10.1.1, cluster: local}
+  - {address: 127.10.1.2, cluster: local, vrf: blue}
+  snatPools: [{name: pool, cluster: local, addresses: [127.20.1.1], vrf: blue}]
   listeners:
-  - {name: dns, virtualAddress: 127.10.1.1, port: 53, protocol: udp}
-  - {name: raw, virtualAddress: 127.10.1.1, port: 22, protocol: tcp}
-  - {name: web, virtualAddress: 127.10.1.1, port: 443, tls: cert}
-  bgpPeers: [{name: spine, address: 10.0.0.1, asn: 64512, localAsn: 64513}]
+  - {name: dns, cluster: local, virtualAddress: 127.10.1.1, port: 53, protocol: udp}
+  - {name: raw, cluster: local, virtualAddress: 127.10.1.1, port: 22, protocol: tcp}
+  - {name: web, cluster: local, virtualAddress: 127.10.1.1, port: 443, tls: cert}
+  bgpPeers: [{name: spine, cluster: local, address: 10.0.0.1, asn: 64512, localAsn: 64513}]
   egressPolicies:
   - {name: ntp, rules: [{order: 1, host: time.example.org, ports: [123], protocol: udp}]}
   tlsReferences: [{name: cert, namespace: acme-prod, secret: web-tls}]
@@ -93,6 +97,8 @@ def test_what_the_local_proxy_cannot_do_is_refused_by_name():
         ("spec.listeners[dns].protocol", "udp-listener", "error"),
         ("spec.listeners[raw].protocol", "tcp-listener", "error"),
         ("spec.listeners[web].tls", "tls-listener", "error"),
+        ("spec.virtualAddresses[local:127.10.1.2].vrf", "vrf-address", "error"),
+        ("spec.snatPools[pool].vrf", "vrf-address", "error"),
         ("spec.egressPolicies[ntp].rules[1].protocol", "udp-egress", "error"),
         ("spec.bgpPeers[spine]", "not-acted-on", "warning"),
     ]

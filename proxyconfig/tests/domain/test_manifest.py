@@ -1,14 +1,19 @@
 """The manifest: exact round trips, and refusals that say where."""
 
+import contextlib
+from dataclasses import replace
+
 import pytest
+import yaml
 from hypothesis import given
 
-from proxyconfig.domain.intent import EgressPolicy, EgressRule, Intent, PortRange, canonical
+from proxyconfig.domain.intent import EgressPolicy, EgressRule, Grant, Intent, PortRange, canonical
 from proxyconfig.domain.manifest import (
     MAX_BYTES,
     canonical_bytes,
     from_json,
     from_mapping,
+    from_stored,
     from_yaml,
     intent_hash,
     to_mapping,
@@ -18,28 +23,34 @@ from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
 from tenants.errors import InvalidError
 
 CANONICAL = """\
-apiVersion: sluice/v1
+apiVersion: sluice/v2
 kind: TenantIntent
 metadata:
   name: acme
 spec:
   namespaces:
-  - acme-prod
+  - name: acme-prod
+    cluster: local
   segments:
   - name: acme-vlan
+    cluster: local
     vlan:
-      cluster: local
       interface: '1.1'
       tag: 101
     subnets:
     - cidr: 10.101.0.0/24
       gateway: 10.101.0.1
+  virtualAddresses:
+  - address: 127.10.1.1
+    cluster: local
   snatPools:
   - name: acme-snat
+    cluster: local
     addresses:
     - 127.20.1.1
   listeners:
   - name: rag
+    cluster: local
     virtualAddress: 127.10.1.1
     port: 8080
   ingressPolicies:
@@ -63,7 +74,35 @@ spec:
       cidr: 127.30.0.10/32
       ports:
       - 8081
-      granted: true
+      granted:
+        by: admin@example.org
+        at: '2026-11-24T12:00:00Z'
+    owner: netops@example.org
+    expiresAt: '2027-01-31T12:00:00Z'
+"""
+# As an earlier version wrote it.
+FIRST = """\
+apiVersion: sluice/v1
+kind: TenantIntent
+metadata: {name: acme}
+spec:
+  namespaces: [acme-prod]
+  segments:
+  - name: acme-vlan
+    vlan: {cluster: local, interface: '1.1', tag: 101}
+    subnets: [{cidr: 10.101.0.0/24, gateway: 10.101.0.1}]
+  snatPools: [{name: acme-snat, addresses: [127.20.1.1]}]
+  listeners: [{name: rag, virtualAddress: 127.10.1.1, port: 8080}]
+  ingressPolicies:
+  - name: people
+    listener: rag
+    backend: {namespace: acme-prod, service: rag, port: 8080}
+    sources: [127.0.0.0/8]
+  egressPolicies:
+  - name: web
+    rules:
+    - {order: 10, host: '*.example.org', ports: [443, 8000-8099]}
+    - {order: 20, cidr: 127.30.0.10/32, ports: [8081], granted: true}
     owner: netops@example.org
     expiresAt: '2027-01-31T12:00:00Z'
 """
@@ -71,6 +110,66 @@ spec:
 
 def test_canonical_yaml_is_reproduced_exactly():
     assert to_yaml(from_yaml(CANONICAL)) == CANONICAL
+
+
+def test_first_version_is_read_as_the_present_one():
+    document = yaml.safe_load(FIRST)
+    (policy,) = from_yaml(CANONICAL).egress_policies
+    unknown = replace(policy.rules[1], granted=Grant(by=""))
+    policy = replace(policy, rules=(policy.rules[0], unknown))
+
+    intent = from_mapping(document, home="local")
+
+    assert intent == replace(from_yaml(CANONICAL), egress_policies=(policy,))
+    assert from_stored(document, home="local") == intent
+
+
+def test_first_version_is_refused_where_no_cluster_is_known():
+    with pytest.raises(InvalidError) as caught:
+        from_yaml(FIRST)
+
+    assert caught.value.fields["apiVersion"] == ["apiVersion must be sluice/v2"]
+
+
+@pytest.mark.parametrize("vlan", ["cluster: west, ", ""])
+def test_segment_of_the_first_version_is_on_the_cluster_of_its_link(vlan):
+    document = yaml.safe_load(FIRST.replace("cluster: local, ", vlan))
+
+    (segment,) = from_mapping(document, home="local").segments
+
+    assert segment.cluster == ("west" if vlan else "local")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"namespaces": 3},
+        {"segments": [{"vlan": 3}, None]},
+        {"listeners": ["x"]},
+        {"egressPolicies": [{"rules": None}, {"rules": [1]}]},
+    ],
+)
+def test_broken_documents_of_the_first_version_are_refused(spec):
+    document = {
+        "apiVersion": "sluice/v1",
+        "kind": "TenantIntent",
+        "metadata": {"name": "acme"},
+        "spec": spec,
+    }
+
+    for read in (from_mapping, from_stored):
+        with contextlib.suppress(InvalidError):
+            read(document, home="local")
+
+
+def test_stored_intents_are_read_though_a_rule_became_stricter():
+    document = to_mapping(from_yaml(CANONICAL))
+    document["spec"]["listeners"][0]["virtualAddress"] = "::FFFF:7f0a:101"
+    document["spec"]["listeners"][0]["gone"] = True
+
+    assert from_stored(document, home="").listeners[0].virtual_address == "::FFFF:7f0a:101"
+    with pytest.raises(InvalidError):
+        from_mapping(document)
 
 
 @WHOLE_INTENTS
@@ -94,7 +193,7 @@ def test_stored_form_names_every_default():
 
     policy = stored["spec"]["egressPolicies"][0]
     assert policy["mode"] == "enforced"
-    assert policy["rules"][0]["granted"] is False
+    assert policy["rules"][0]["granted"] is None
 
 
 def test_hash_changes_with_the_wish_and_not_with_its_order():
@@ -113,8 +212,8 @@ def test_hash_changes_with_the_wish_and_not_with_its_order():
     ("before", "after", "path", "complaint"),
     [
         (
-            "virtualAddress",
-            "virtualAdress",
+            "virtualAddress:",
+            "virtualAdress:",
             "spec.listeners[rag].virtualAdress",
             "virtualAdress is not known here; did you mean virtualAddress?",
         ),
@@ -161,12 +260,12 @@ def test_hash_changes_with_the_wish_and_not_with_its_order():
             "8099-8000 is not within 1 to 65535, lower port first",
         ),
         (
-            "12:00:00Z",
-            "12:00:00",
+            "2027-01-31T12:00:00Z",
+            "2027-01-31T12:00:00",
             "spec.egressPolicies[web].expiresAt",
             "'2027-01-31T12:00:00' has no time zone; end it with Z for UTC",
         ),
-        ("sluice/v1", "sluice/v2", "apiVersion", "apiVersion must be sluice/v1"),
+        ("sluice/v2", "sluice/v3", "apiVersion", "apiVersion must be sluice/v2"),
         ("spec:", "spce:", "spce", "spce is not known here; policies go below spec"),
     ],
 )
@@ -201,7 +300,11 @@ def test_all_mistakes_are_named_at_once():
         ("1: a", "a key must be text"),
         ("[" * 100, "nested deeper than 16"),
         ("a: 1\n---\nb: 2", "line 2"),
-        ("a: !!python/object:os.system {}", "could not determine a constructor"),
+        ("a: !!python/object:os.system {}", "tags are not read"),
+        ("a: !!bool x", "tags are not read"),
+        ("a: !!timestamp x", "tags are not read"),
+        ("a: " + "1" * 5000, "Exceeds the limit"),
+        ("a: \ud800", "not text that can be stored"),
         ("x" * (MAX_BYTES + 1), "bytes; at most"),
     ],
 )

@@ -79,14 +79,17 @@ def test_plain_form_has_no_bodies_and_no_secrets():
     desired = Resource.of("T", "t", {"credential_sha256": "new", "nested": {"password": "x"}})
     observed = Resource.of("T", "t", {"credential_sha256": "old"})
 
-    plain = diff([desired], [observed]).plain()
+    plain = diff([desired], [observed]).plain(cluster="main")
 
     assert plain == {
         "summary": "0 added, 1 changed, 0 deleted",
         "entries": [
             {
                 "action": "update",
+                "cluster": "main",
+                "group": "",
                 "kind": "T",
+                "namespace": "",
                 "name": "t",
                 "reason": "2 fields differ",
                 "changes": [
@@ -101,8 +104,11 @@ def test_plain_form_has_no_bodies_and_no_secrets():
 @pytest.mark.parametrize(
     ("before", "after", "changes"),
     [
-        ({"a": [1, 2]}, {"a": [1, 3]}, [("a[1]", 2, 3)]),
-        ({"a": [1]}, {"a": [1, 2]}, [("a[1]", None, 2)]),
+        ({"a": [1, 2]}, {"a": [1, 3]}, [("a[2]", 2, None), ("a[3]", None, 3)]),
+        ({"a": [1]}, {"a": [1, 2]}, [("a[2]", None, 2)]),
+        ({"a": ["x", "y"]}, {"a": ["w", "x", "y"]}, [("a[w]", None, "w")]),
+        ({"a": ["x", "y"]}, {"a": ["y", "x"]}, [("a", ["[x]", "[y]"], ["[y]", "[x]"])]),
+        ({"a": ["x", "x"]}, {"a": ["x"]}, [("a[x]", "x", None)]),
         ({"a": 1}, {"a": True}, [("a", 1, True)]),
         ({"a": {}}, {"a": []}, [("a", {}, [])]),
         (
@@ -114,6 +120,31 @@ def test_plain_form_has_no_bodies_and_no_secrets():
             {"r": [{"id": "x"}, {"id": "y"}]},
             {"r": [{"id": "y"}, {"id": "x"}]},
             [("r", ["[x]", "[y]"], ["[y]", "[x]"])],
+        ),
+        (  # A rule in between: the others are only numbered anew.
+            {"r": [{"order": 1, "p": 1}, {"order": 2, "p": 2}]},
+            {"r": [{"order": 1, "p": 1}, {"order": 2, "p": 9}, {"order": 3, "p": 2}]},
+            [("r[2]", None, {"order": 2, "p": 9})],
+        ),
+        (
+            {"r": [{"order": 1, "p": 1}, {"order": 2, "p": 2}]},
+            {"r": [{"order": 1, "p": 1}, {"order": 2, "p": 9}]},
+            [("r[2].p", 2, 9)],
+        ),
+        (
+            {"r": [{"order": 1, "p": 1}, {"order": 2, "p": 2}]},
+            {"r": [{"order": 1, "p": 2}, {"order": 2, "p": 1}]},
+            [("r", ["[1]", "[2]"], ["[2]", "[1]"])],
+        ),
+        (
+            {"r": [{"order": 1, "p": 1}, {"order": 2, "p": 2}]},
+            {"r": [{"order": 10, "p": 1}, {"order": 20, "p": 2}]},
+            [("r.order", [1, 2], [10, 20])],
+        ),
+        (  # Items without any name: the one that is new is the change, not the shift.
+            {"r": [{"to": "a"}, {"to": "b"}]},
+            {"r": [{"to": "a"}, {"to": "new"}, {"to": "b"}]},
+            [("r[1]", None, {"to": "new"})],
         ),
     ],
 )

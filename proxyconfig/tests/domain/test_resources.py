@@ -25,6 +25,18 @@ def test_canonical_bytes_name_the_object():
     assert A.canonical_bytes == '{"body":{"x":1,"y":["é"]},"kind":"Server","name":"a"}'.encode()
 
 
+def test_group_and_namespace_are_part_of_the_object():
+    plain = Resource.of("Route", "a", {})
+    placed = Resource.of("Route", "a", {}, group="gateway.example", namespace="acme")
+
+    assert placed.identity != plain.identity
+    assert str(placed.identity) == "Route acme/a"
+    assert placed.canonical_bytes == (
+        b'{"body":{},"group":"gateway.example","kind":"Route","name":"a","namespace":"acme"}'
+    )
+    assert len(by_identity([plain, placed])) == 2
+
+
 @given(st.permutations([A, B, Resource.of("Tenant", "a", {})]))
 def test_hash_of_a_set_ignores_order(resources):
     assert resources_hash(resources) == resources_hash(sorted(resources))

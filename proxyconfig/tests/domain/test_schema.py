@@ -9,6 +9,8 @@ from proxyconfig.domain.schema import manifest_schema
 from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
 from tenants.errors import InvalidError
 
+LISTENER = {"name": "a", "cluster": "local", "virtualAddress": "10.0.0.1", "port": 80}
+RULE = {"order": 1, "cidr": "10.0.0.0/8", "ports": [443]}
 VALIDATOR = jsonschema.Draft202012Validator(manifest_schema())
 
 
@@ -32,22 +34,43 @@ def test_no_object_takes_unknown_keys():
 @pytest.mark.parametrize(
     "spec",
     [
-        {"listeners": [{"name": "a", "virtualAddress": "10.0.0.1", "port": 70000}]},
-        {"listeners": [{"name": "A", "virtualAddress": "10.0.0.1", "port": 80}]},
-        {"listeners": [{"virtualAddress": "10.0.0.1", "port": 80}]},
+        {"listeners": [LISTENER]},
+        {"egressPolicies": [{"name": "a", "rules": [RULE | {"granted": {"by": "ada"}}]}]},
+    ],
+)
+def test_schema_and_codec_take_the_same(spec):
+    document = _document(spec)
+
+    assert VALIDATOR.is_valid(document)
+    assert from_mapping(document).tenant == "acme"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"listeners": [LISTENER | {"port": 70000}]},
+        {"listeners": [LISTENER | {"name": "A"}]},
+        {"listeners": [{key: LISTENER[key] for key in LISTENER if key != "cluster"}]},
         {"listeners": {}},
         {"unknown": 1},
+        {"namespaces": ["acme-prod"]},
+        {"virtualAddresses": ["10.0.0.1"]},
+        {"egressPolicies": [{"name": "a", "rules": [RULE | {"granted": True}]}]},
         {"egressPolicies": [{"name": "a", "rules": [], "mode": "off"}]},
     ],
 )
 def test_schema_and_codec_refuse_the_same(spec):
-    document = {
-        "apiVersion": "sluice/v1",
-        "kind": "TenantIntent",
-        "metadata": {"name": "acme"},
-        "spec": spec,
-    }
+    document = _document(spec)
 
     assert not VALIDATOR.is_valid(document)
     with pytest.raises(InvalidError):
         from_mapping(document)
+
+
+def _document(spec: dict[str, object]) -> dict[str, object]:
+    return {
+        "apiVersion": "sluice/v2",
+        "kind": "TenantIntent",
+        "metadata": {"name": "acme"},
+        "spec": spec,
+    }

@@ -1,6 +1,7 @@
 """Checks across fields, each by one intent that breaks it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,11 @@ from proxyconfig.domain.intent import (
     BgpPeer,
     EgressPolicy,
     EgressRule,
+    Grant,
     IngressPolicy,
     Intent,
     Listener,
+    Namespace,
     PortList,
     PortRange,
     Protocol,
@@ -24,6 +27,7 @@ from proxyconfig.domain.intent import (
     StaticRoute,
     Subnet,
     TlsReference,
+    VirtualAddress,
     VlanLink,
     VxlanLink,
 )
@@ -31,21 +35,24 @@ from proxyconfig.domain.validation import blocking, validate
 from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
 
 WEB = (PortRange.single(443),)
+GRANT = Grant(by="admin@example.org", at=datetime(2026, 11, 24, 12, tzinfo=UTC))
 BACKEND = Backend(namespace="acme-prod", service="rag", port=8080)
-VLAN = VlanLink(cluster="local", interface="1.1", tag=101)
+VLAN = VlanLink(interface="1.1", tag=101)
 BASE = Intent(
     tenant="acme",
-    namespaces=("acme-prod",),
+    namespaces=(Namespace(name="acme-prod", cluster="local"),),
     segments=(
         Segment(
             name="prod",
+            cluster="local",
             vlan=VLAN,
             subnets=(Subnet(cidr="10.101.0.0/24", gateway="10.101.0.1"),),
         ),
     ),
     self_ips=(SelfIp(segment="prod", number=1, address="10.101.0.11"),),
-    snat_pools=(SnatPool(name="pool", addresses=("127.20.1.1",)),),
-    listeners=(Listener(name="rag", virtual_address="127.10.1.1", port=8080),),
+    snat_pools=(SnatPool(name="pool", cluster="local", addresses=("127.20.1.1",)),),
+    virtual_addresses=(VirtualAddress(address="127.10.1.1", cluster="local"),),
+    listeners=(Listener(name="rag", cluster="local", virtual_address="127.10.1.1", port=8080),),
     ingress_policies=(IngressPolicy(name="people", listener="rag", backend=BACKEND),),
     egress_policies=(
         EgressPolicy(name="web", rules=(EgressRule(order=1, host="example.org", ports=WEB),)),
@@ -59,7 +66,7 @@ def egress(**fields: object) -> tuple[EgressPolicy, ...]:
 
 
 def segment(name: str, **fields: object) -> Segment:
-    return Segment(name=name, **fields)
+    return Segment(name=name, cluster="local", **fields)
 
 
 def test_a_sound_intent_has_no_complaints():
@@ -76,8 +83,8 @@ def test_generated_intents_are_sound(intent):
     ("change", "path", "code"),
     [
         (
-            {"namespaces": ("acme-prod", "acme-prod")},
-            "spec.namespaces[acme-prod]",
+            {"namespaces": BASE.namespaces * 2},
+            "spec.namespaces[local:acme-prod]",
             "name-doubled",
         ),
         (
@@ -89,7 +96,7 @@ def test_generated_intents_are_sound(intent):
             {
                 "segments": (
                     *BASE.segments,
-                    segment("two", vlan=replace(VLAN, tag=2), vxlan=VxlanLink(cluster="c", vni=1)),
+                    segment("two", vlan=replace(VLAN, tag=2), vxlan=VxlanLink(vni=1)),
                 )
             },
             "spec.segments[two]",
@@ -143,7 +150,7 @@ def test_generated_intents_are_sound(intent):
         (
             {"self_ips": (SelfIp(segment="prod", number=1, address="10.101.0.1"),)},
             "spec.selfIps[0].address",
-            "self-ip-is-gateway",
+            "address-taken",
         ),
         (
             {"self_ips": (*BASE.self_ips, SelfIp(segment="prod", number=1, address="10.101.0.12"))},
@@ -151,26 +158,34 @@ def test_generated_intents_are_sound(intent):
             "self-ip-taken",
         ),
         (
-            {"snat_pools": (SnatPool(name="pool", addresses=()),)},
+            {"snat_pools": (SnatPool(name="pool", cluster="local", addresses=()),)},
             "spec.snatPools[pool].addresses",
             "empty",
         ),
         (
-            {"snat_pools": (SnatPool(name="pool", addresses=("10.101.0.11",)),)},
+            {"snat_pools": (SnatPool(name="pool", cluster="local", addresses=("10.101.0.11",)),)},
             "spec.snatPools[pool].addresses",
             "address-taken",
         ),
         (
             {
                 "static_routes": (
-                    StaticRoute(name="r", destination="0.0.0.0/0", next_hop="10.1.1.1"),
+                    StaticRoute(
+                        name="r", cluster="local", destination="0.0.0.0/0", next_hop="10.1.1.1"
+                    ),
                 )
             },
             "spec.staticRoutes[r].nextHop",
             "next-hop-outside",
         ),
         (
-            {"static_routes": (StaticRoute(name="r", destination="::/0", next_hop="10.101.0.1"),)},
+            {
+                "static_routes": (
+                    StaticRoute(
+                        name="r", cluster="local", destination="::/0", next_hop="10.101.0.1"
+                    ),
+                )
+            },
             "spec.staticRoutes[r].nextHop",
             "family",
         ),
@@ -178,7 +193,12 @@ def test_generated_intents_are_sound(intent):
             {
                 "bgp_peers": (
                     BgpPeer(
-                        name="p", address="10.0.0.1", asn=1, local_asn=2, advertise_lists=("no",)
+                        name="p",
+                        cluster="local",
+                        address="10.0.0.1",
+                        asn=1,
+                        local_asn=2,
+                        advertise_lists=("no",),
                     ),
                 )
             },
@@ -198,7 +218,7 @@ def test_generated_intents_are_sound(intent):
         (
             {"listeners": (replace(BASE.listeners[0], virtual_address="127.20.1.1"),)},
             "spec.listeners[rag].virtualAddress",
-            "address-taken",
+            "unknown-address",
         ),
         (
             {"listeners": (replace(BASE.listeners[0], tls="cert"),)},
@@ -291,12 +311,12 @@ def test_generated_intents_are_sound(intent):
             "unknown-list",
         ),
         (
-            {"egress_policies": egress(host="localhost", granted=True)},
+            {"egress_policies": egress(host="localhost", granted=GRANT)},
             "spec.egressPolicies[web].rules[1].granted",
             "grant-without-cidr",
         ),
         (
-            {"egress_policies": egress(cidr="0.0.0.0/0", granted=True)},
+            {"egress_policies": egress(cidr="0.0.0.0/0", granted=GRANT)},
             "spec.egressPolicies[web].rules[1].cidr",
             "grant-too-wide",
         ),
@@ -311,7 +331,12 @@ def test_generated_intents_are_sound(intent):
             "unknown-pool",
         ),
         (
-            {"snat_pools": (*BASE.snat_pools, SnatPool(name="two", addresses=("127.20.1.2",)))},
+            {
+                "snat_pools": (
+                    *BASE.snat_pools,
+                    SnatPool(name="two", cluster="local", addresses=("127.20.1.2",)),
+                )
+            },
             "spec.egressPolicies[web].snatPool",
             "pool-open",
         ),
@@ -342,7 +367,7 @@ def test_a_denial_of_private_space_needs_no_grant():
 
 
 def test_a_narrow_private_grant_is_sound():
-    change = {"egress_policies": egress(cidr="127.30.0.10/32", granted=True)}
+    change = {"egress_policies": egress(cidr="127.30.0.10/32", granted=GRANT)}
 
     assert validate(replace(BASE, **change)) == []
 
@@ -352,3 +377,170 @@ def test_warnings_do_not_block():
 
     assert [problem.code for problem in problems] == ["grant-missing"]
     assert blocking(problems) == []
+
+
+WEST = Namespace(name="acme-west", cluster="west")
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "code"),
+    [
+        (
+            {"virtual_addresses": (VirtualAddress(address="127.10.1.1", cluster="west"),)},
+            "spec.listeners[rag].virtualAddress",
+            "unknown-address",
+        ),
+        (
+            {"namespaces": (replace(BASE.namespaces[0], cluster="west"),)},
+            "spec.ingressPolicies[people].backend.namespace",
+            "foreign-namespace",
+        ),
+        (
+            {
+                "namespaces": (*BASE.namespaces, WEST),
+                "tls_references": (TlsReference(name="t", namespace="acme-west", secret="s"),),
+                "listeners": (replace(BASE.listeners[0], tls="t"),),
+            },
+            "spec.listeners[rag].tls",
+            "foreign-namespace",
+        ),
+        (
+            {
+                "static_routes": (
+                    StaticRoute(
+                        name="r", cluster="west", destination="0.0.0.0/0", next_hop="10.101.0.1"
+                    ),
+                )
+            },
+            "spec.staticRoutes[r].nextHop",
+            "next-hop-outside",
+        ),
+        (
+            {
+                "virtual_addresses": (
+                    *BASE.virtual_addresses,
+                    replace(BASE.virtual_addresses[0], vrf="blue"),
+                )
+            },
+            "spec.virtualAddresses[local:127.10.1.1]",
+            "name-doubled",
+        ),
+        (
+            {
+                "virtual_addresses": (
+                    *BASE.virtual_addresses,
+                    VirtualAddress(address="10.101.0.11", cluster="local"),
+                )
+            },
+            "spec.virtualAddresses[local:10.101.0.11].address",
+            "address-taken",
+        ),
+        (
+            {
+                "segments": (
+                    *BASE.segments,
+                    segment("six", subnets=(Subnet(cidr="fe80::/64", gateway="fe80::1"),)),
+                )
+            },
+            "spec.segments[six].subnets[0].cidr",
+            "subnet-unusable",
+        ),
+        (
+            {
+                "segments": (
+                    *BASE.segments,
+                    segment("six", subnets=(Subnet(cidr="fe80::/64", gateway="fe80::1"),)),
+                )
+            },
+            "spec.segments[six].subnets[0].gateway",
+            "address-unusable",
+        ),
+        (
+            {"segments": (*BASE.segments, segment("all", subnets=(Subnet(cidr="::/0"),)))},
+            "spec.segments[all].subnets[0].cidr",
+            "subnet-unusable",
+        ),
+        (
+            {
+                "segments": (
+                    *BASE.segments,
+                    segment("o", vxlan=VxlanLink(vni=1, remote_vteps=("10.9.9.9", "ff02::1"))),
+                )
+            },
+            "spec.segments[o].vxlan.remoteVteps[1]",
+            "address-unusable",
+        ),
+        (
+            {
+                "bgp_peers": (
+                    BgpPeer(name="p", cluster="local", address="fe80::1", asn=1, local_asn=2),
+                )
+            },
+            "spec.bgpPeers[p].address",
+            "address-unusable",
+        ),
+        (
+            {"virtual_addresses": (VirtualAddress(address="fe80::1", cluster="local"),)},
+            "spec.virtualAddresses[local:fe80::1].address",
+            "address-unusable",
+        ),
+        (
+            {"virtual_addresses": (VirtualAddress(address="::ffff:1.2.3.4", cluster="local"),)},
+            "spec.virtualAddresses[0].address",
+            "out-of-limits",
+        ),
+        (
+            {
+                "egress_policies": egress(address_list="mixed"),
+                "address_lists": (AddressList(name="mixed", addresses=("8.8.8.8", "10.0.0.0/8")),),
+            },
+            "spec.egressPolicies[web].rules[1].addressList",
+            "grant-missing",
+        ),
+    ],
+)
+def test_clusters_and_unusable_addresses(change, path, code):
+    problems = validate(replace(BASE, **change))
+
+    assert (path, code) in [(problem.path, problem.code) for problem in problems]
+
+
+def test_each_cluster_has_names_tags_subnets_doors_and_pools_of_its_own():
+    here = replace(BASE, self_ips=())
+    there = replace(
+        here,
+        namespaces=(replace(here.namespaces[0], cluster="west"),),
+        segments=(replace(here.segments[0], name="west", cluster="west"),),
+        virtual_addresses=(replace(here.virtual_addresses[0], cluster="west"),),
+        snat_pools=(replace(here.snat_pools[0], name="west", cluster="west"),),
+        listeners=(replace(here.listeners[0], name="west", cluster="west"),),
+        ingress_policies=(replace(here.ingress_policies[0], name="west", listener="west"),),
+    )
+
+    both = replace(
+        here,
+        **{
+            name: getattr(here, name) + getattr(there, name)
+            for name in (
+                "namespaces",
+                "segments",
+                "virtual_addresses",
+                "snat_pools",
+                "listeners",
+                "ingress_policies",
+            )
+        },
+    )
+
+    assert validate(both) == []
+
+
+def test_one_self_ip_address_in_two_vrfs_is_sound():
+    two = replace(BASE.segments[0], name="two", vlan=None, vrf="blue")
+    self_ips = (*BASE.self_ips, replace(BASE.self_ips[0], segment="two"))
+
+    assert validate(replace(BASE, segments=(*BASE.segments, two), self_ips=self_ips)) == []
+
+
+def test_a_broad_network_is_not_called_private():
+    assert validate(replace(BASE, egress_policies=egress(cidr="0.0.0.0/0"))) == []

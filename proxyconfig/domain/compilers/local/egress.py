@@ -39,7 +39,7 @@ def _rule(intent: Intent, policy: EgressPolicy, rule: EgressRule) -> dict[str, J
         "host": rule.host,
         "networks": [*_networks(intent, rule)],
         "ports": [[ports.first, ports.last] for ports in _ports(intent, rule)],
-        "granted": rule.granted,
+        "granted": rule.granted is not None,
         "snat": [*_snat(intent, policy)],
         "expires_at": None if expires is None else expires.astimezone(UTC).isoformat(),
     }

@@ -11,6 +11,8 @@ UNSUPPORTED: Final[Mapping[str, str]] = {
     "tcp-listener": "the local proxy serves HTTP only; TCP listeners need a cluster's proxy",
     "udp-listener": "the local proxy serves HTTP only; UDP listeners need a cluster's proxy",
     "tls-listener": "the local proxy does not end TLS; leave tls out, or use a cluster's proxy",
+    "vrf-address": "the local proxy has one routing table, that of the operating system; leave vrf"
+    " out, or use a cluster's proxy",
     "udp-egress": "the local proxy carries TCP outward only; UDP rules need a cluster's proxy",
 }
 # Kept in the intent and shown, but a laptop has no trunk, tunnel or router to act on.
@@ -19,7 +21,7 @@ _IGNORED: Final = "the local proxy does not act on this; a cluster's proxy does"
 
 def unsupported(intent: Intent) -> list[Problem]:
     """Complaints by name (``UNSUPPORTED``), then warnings about what is kept but not acted on."""
-    return [*_listeners(intent), *_egress(intent), *_ignored(intent)]
+    return [*_listeners(intent), *_addresses(intent), *_egress(intent), *_ignored(intent)]
 
 
 def _listeners(intent: Intent) -> Iterator[Problem]:
@@ -30,6 +32,17 @@ def _listeners(intent: Intent) -> Iterator[Problem]:
             yield Problem(f"{path}.protocol", code, UNSUPPORTED[code])
         if listener.tls:
             yield Problem(f"{path}.tls", "tls-listener", UNSUPPORTED["tls-listener"])
+
+
+def _addresses(intent: Intent) -> Iterator[Problem]:
+    for entry in intent.virtual_addresses:
+        if entry.vrf:
+            path = f"spec.virtualAddresses[{entry.cluster}:{entry.address}].vrf"
+            yield Problem(path, "vrf-address", UNSUPPORTED["vrf-address"])
+    for pool in intent.snat_pools:
+        if pool.vrf:
+            path = f"spec.snatPools[{pool.name}].vrf"
+            yield Problem(path, "vrf-address", UNSUPPORTED["vrf-address"])
 
 
 def _egress(intent: Intent) -> Iterator[Problem]:

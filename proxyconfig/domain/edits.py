@@ -1,0 +1,302 @@
+"""What people do, as pure functions from an intent to an intent, whatever door it comes through.
+
+``services/plans.py`` runs them on what is in force, and decides what becomes of the result.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from proxyconfig.domain import objects
+from proxyconfig.domain.fields import Action, Mode, Protocol
+from proxyconfig.domain.intent import (
+    Backend,
+    EgressPolicy,
+    EgressRule,
+    IngressPolicy,
+    Intent,
+    Listener,
+)
+from proxyconfig.domain.objects import BY_NAME, Key, key_of
+from proxyconfig.domain.references import users
+from tenants.errors import ConflictError, InvalidError, NotVisibleError
+
+Edit = Callable[[Intent], Intent]
+
+_MOST_NAMED = 5
+
+
+def create(item: objects.IntentObject) -> Edit:
+    """Add an object.
+
+    Raises (when it runs):
+        ConflictError: code ``taken``; the tenant has one of that name.
+    """
+
+    def edit(intent: Intent) -> Intent:
+        key = key_of(item)
+        _check_free(intent, key)
+        return objects.put(intent, item)
+
+    return edit
+
+
+def change(key: Key, item: objects.IntentObject) -> Edit:
+    """Put ``item`` in the place of the object with that key, under another name too.
+
+    Raises (when it runs):
+        NotVisibleError: there is no such object.
+        ConflictError: code ``taken``; its new name is another object's.
+    """
+
+    def edit(intent: Intent) -> Intent:
+        find(intent, key)
+        if key_of(item) != key:
+            _check_free(intent, key_of(item))
+            intent = objects.remove(intent, key)
+        return objects.put(intent, item)
+
+    return edit
+
+
+def delete(key: Key) -> Edit:
+    """Take an object away, and with an ingress policy the listener that was made for it alone.
+
+    Raises (when it runs):
+        NotVisibleError: there is no such object.
+        ConflictError: code ``in-use``; the message names what uses it.
+    """
+
+    def edit(intent: Intent) -> Intent:
+        item = find(intent, key)
+        if used := users(intent, key):
+            named = ", ".join(str(user) for user in used[:_MOST_NAMED])
+            more = f" and {len(used) - _MOST_NAMED} more" if len(used) > _MOST_NAMED else ""
+            says = f"{str(key)[0].upper()}{str(key)[1:]}"
+            raise ConflictError(
+                f"{says} is used by {named}{more}. Change or delete that first.",
+                code="in-use",
+                data={"users": [f"{user.collection}/{user.name}" for user in used]},
+            )
+        left = objects.remove(intent, key)
+        return _without_idle(left, item.listener) if isinstance(item, IngressPolicy) else left
+
+    return edit
+
+
+def become(wanted: Intent) -> Edit:
+    """The whole of another intent, as a roll back or a manifest wants it."""
+
+    def edit(intent: Intent) -> Intent:
+        return replace(wanted, tenant=intent.tenant)
+
+    return edit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngressDraft:
+    """An ingress policy together with the address, port and protocol that it opens.
+
+    Attributes:
+        cluster: "" where only one cluster has the virtual address.
+        tls: a TLS reference; the proxy then ends TLS.
+        allowed_sources: networks in CIDR notation; with ``source_lists`` empty too, any client.
+    """
+
+    name: str
+    virtual_address: str
+    port: int
+    namespace: str
+    cluster: str = ""
+    protocol: Protocol = Protocol.HTTP
+    tls: str | None = None
+    service: str = "ragapp"
+    service_port: int = 8080
+    hostnames: tuple[str, ...] = ()
+    path_prefix: str = "/"
+    allowed_sources: tuple[str, ...] = ()
+    source_lists: tuple[str, ...] = ()
+    order: int = 100
+    mode: Mode = Mode.ENFORCED
+    description: str = ""
+
+
+def draft_of(intent: Intent, policy: IngressPolicy) -> IngressDraft:
+    """The draft that makes ``policy`` and its listener as they are."""
+    listener = _listener(intent, policy.listener)
+    return IngressDraft(
+        name=policy.name,
+        virtual_address=listener.virtual_address,
+        cluster=listener.cluster,
+        port=listener.port,
+        protocol=listener.protocol,
+        tls=listener.tls,
+        namespace=policy.backend.namespace,
+        service=policy.backend.service,
+        service_port=policy.backend.port,
+        hostnames=policy.hostnames,
+        path_prefix=policy.path_prefix,
+        allowed_sources=policy.sources,
+        source_lists=policy.source_lists,
+        order=policy.order,
+        mode=policy.mode,
+        description=policy.description,
+    )
+
+
+def save_ingress(draft: IngressDraft, *, name: str | None = None) -> Edit:
+    """Make an ingress policy, or change the one called ``name``, and its listener with it.
+
+    A listener that the policy leaves behind, and that was made for it alone, goes.
+
+    Raises (when it runs):
+        NotVisibleError: there is no policy ``name``.
+        ConflictError: code ``taken``; the draft's name is another policy's.
+        InvalidError: the virtual address is not the tenant's, or is on several clusters.
+    """
+
+    def edit(intent: Intent) -> Intent:
+        known = None if name is None else find(intent, Key("ingress-policies", name))
+        if known is None or known.name != draft.name:
+            _check_free(intent, Key("ingress-policies", draft.name))
+        left = intent if known is None else objects.remove(intent, key_of(known))
+        listener = _wanted_listener(left, draft)
+        if known is not None and known.listener != listener.name:
+            left = _without_idle(left, known.listener)
+        return objects.put(left, listener, _policy(draft, listener))
+
+    return edit
+
+
+def save_egress(policy: EgressPolicy, *, name: str | None = None) -> Edit:
+    """Make an egress policy, or change the one called ``name``.
+
+    A rule keeps the grant of the one with the same destination, ports and protocol: whoever edits
+    the rest of a policy neither gives nor takes a platform administrator's word.
+
+    Raises (when it runs):
+        NotVisibleError: there is no policy ``name``.
+        ConflictError: code ``taken``; the policy's name is another one's.
+    """
+
+    def edit(intent: Intent) -> Intent:
+        if name is None:
+            return create(policy)(intent)
+        key = Key("egress-policies", name)
+        granted = {_reach(rule): rule.granted for rule in find(intent, key).rules if rule.granted}
+        rules = tuple(
+            rule if rule.granted else replace(rule, granted=granted.get(_reach(rule)))
+            for rule in policy.rules
+        )
+        return change(key, replace(policy, rules=rules))(intent)
+
+    return edit
+
+
+def _reach(rule: EgressRule) -> EgressRule:
+    """What a grant is bound to: all of a rule but its place and the grant itself."""
+    return replace(
+        rule, order=0, granted=None, ports=tuple(sorted(set(rule.ports))), action=Action.ALLOW
+    )
+
+
+def find(intent: Intent, key: Key) -> objects.IntentObject:
+    """The object with that key.
+
+    Raises:
+        NotVisibleError: the tenant has none.
+    """
+    item = objects.find(intent, key)
+    if item is None:
+        label = BY_NAME[key.collection].label
+        raise NotVisibleError(f"There is no {label} {key.name} here. List them to see which exist.")
+    return item
+
+
+def listener_name(
+    intent: Intent, *, cluster: str, protocol: Protocol, address: str, port: int
+) -> str:
+    """The name of a new listener: protocol, address and port as one DNS label, unique here.
+
+    It begins with a letter and ends with a letter or digit for IPv6 too: ``http-2001-db8--1-443``.
+    Where another cluster's listener has that name, the cluster follows.
+    """
+    name = f"{protocol}-{address.replace('.', '-').replace(':', '-')}-{port}"
+    taken = {listener.name for listener in intent.listeners}
+    return f"{name}-{cluster}"[:63].rstrip("-") if name in taken else name
+
+
+def _policy(draft: IngressDraft, listener: Listener) -> IngressPolicy:
+    return IngressPolicy(
+        name=draft.name,
+        listener=listener.name,
+        backend=Backend(namespace=draft.namespace, service=draft.service, port=draft.service_port),
+        hostnames=draft.hostnames,
+        path_prefix=draft.path_prefix,
+        sources=draft.allowed_sources,
+        source_lists=draft.source_lists,
+        order=draft.order,
+        mode=draft.mode,
+        description=draft.description,
+    )
+
+
+def _wanted_listener(intent: Intent, draft: IngressDraft) -> Listener:
+    """The tenant's listener there, or a new one."""
+    cluster = draft.cluster or _only_cluster(intent, draft.virtual_address)
+    for listener in intent.listeners:
+        place = (listener.cluster, listener.virtual_address, listener.port, listener.protocol)
+        if place == (cluster, draft.virtual_address, draft.port, draft.protocol):
+            return replace(listener, tls=draft.tls)
+    name = listener_name(
+        intent,
+        cluster=cluster,
+        protocol=draft.protocol,
+        address=draft.virtual_address,
+        port=draft.port,
+    )
+    return Listener(
+        name=name,
+        cluster=cluster,
+        virtual_address=draft.virtual_address,
+        port=draft.port,
+        protocol=draft.protocol,
+        tls=draft.tls,
+    )
+
+
+def _only_cluster(intent: Intent, address: str) -> str:
+    clusters = [entry.cluster for entry in intent.virtual_addresses if entry.address == address]
+    if len(clusters) == 1:
+        return clusters[0]
+    if clusters:
+        says = f"{address} is on the clusters {', '.join(clusters)}; name one of them"
+        raise InvalidError(f"{says}.", fields={"cluster": [says]})
+    held = [entry.address for entry in intent.virtual_addresses]
+    named = ", ".join(held[:20]) or "none yet; ask NetOps to add one"
+    says = f"{address} is no virtual address of this tenant. It has: {named}"
+    raise InvalidError(f"{says}.", fields={"virtual_address": [says]})
+
+
+def _listener(intent: Intent, name: str) -> Listener:
+    return next(listener for listener in intent.listeners if listener.name == name)
+
+
+def _without_idle(intent: Intent, name: str) -> Intent:
+    """Without the listener ``name``, where no policy uses it and its name says it was made here."""
+    listener = objects.find(intent, Key("listeners", name))
+    if listener is None or any(policy.listener == name for policy in intent.ingress_policies):
+        return intent
+    address = listener.virtual_address.replace(".", "-").replace(":", "-")
+    was_made_here = name.startswith(f"{listener.protocol}-{address}-{listener.port}")
+    return objects.remove(intent, key_of(listener)) if was_made_here else intent
+
+
+def _check_free(intent: Intent, key: Key) -> None:
+    if objects.find(intent, key) is not None:
+        label = BY_NAME[key.collection].label
+        message = f"The tenant has {_article(label)} {label} {key.name} already."
+        raise ConflictError(message, code="taken", data={"value": key.name})
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiouAEIOS" else "a"
