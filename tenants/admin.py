@@ -16,23 +16,32 @@ from django.http import HttpRequest, HttpResponse
 
 from tenants import audit
 from tenants.domain.actor import Actor
-from tenants.domain.roles import Role
+from tenants.domain.roles import PlatformRole, Role
 from tenants.models import (
+    AddressClaim,
+    AddressPool,
     ApiToken,
     AuditEntry,
     AuditSeal,
     Cluster,
     Membership,
-    Namespace,
+    NamespaceClaim,
+    NamespaceGrant,
     Operation,
+    PrefixGrant,
     Quota,
     QuotaUse,
-    Segment,
-    SnatAddress,
-    Subnet,
+    SubnetClaim,
     Tenant,
+    TenantTemplate,
     User,
-    VirtualAddress,
+    VlanClaim,
+    VlanGrant,
+    VlanRange,
+    VniClaim,
+    VniGrant,
+    VniRange,
+    Vrf,
 )
 from tenants.services.people import revoke_unearned_tokens
 from tenants.services.tenants import add_member, remove_member
@@ -48,7 +57,7 @@ def acting(request: HttpRequest) -> Actor:
     return Actor(
         name=user.get_username(),
         user_id=user.pk,
-        is_platform_admin=user.is_superuser,
+        platform_role=user.held_platform_role,
         trace_id=str(getattr(request, "trace_id", "")),
     )
 
@@ -107,17 +116,19 @@ class PersonAdmin(UserAdmin[User]):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Rights", {"fields": ("is_active", "platform_role", "is_staff", "is_superuser")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
-    list_filter = ("is_active", "is_staff", "is_superuser")
+    list_display = ("username", "email", "platform_role", "is_staff", "is_superuser")
+    list_filter = ("is_active", "platform_role", "is_staff", "is_superuser")
 
     def save_model(self, request: HttpRequest, obj: User, form: AnyForm, change: bool) -> None:
         """Save, and say so in the audit log; never what a password is."""
         super().save_model(request, obj, form, change)
         event = "user.changed" if change else "user.created"
         audit.record(acting(request), event, obj, detail={"fields": form.changed_data})
-        if "is_superuser" in form.changed_data and not obj.is_superuser:
+        is_changed = {"is_superuser", "platform_role"} & set(form.changed_data)
+        if is_changed and obj.held_platform_role is not PlatformRole.ADMIN:
             revoke_unearned_tokens(obj, actor=acting(request))
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
@@ -254,41 +265,112 @@ class NetworkAdmin(ReadOnlyAdmin[Row]):
     list_select_related: ClassVar[tuple[str, ...]] = ("tenant", "cluster")
 
 
-@admin.register(Namespace)
-class NamespaceAdmin(NetworkAdmin[Namespace]):
-    """Namespaces."""
+@admin.register(Vrf)
+class VrfAdmin(ReadOnlyAdmin[Vrf]):
+    """Routing tables."""
 
-    list_display = ("name", "cluster", "tenant")
-
-
-@admin.register(Segment)
-class SegmentAdmin(NetworkAdmin[Segment]):
-    """Segments."""
-
-    list_display = ("name", "cluster", "tenant", "kind", "trunk", "vlan_tag", "vni")
-    list_filter = ("kind",)
+    list_display = ("name", "owner", "description")
+    list_select_related = ("owner",)
 
 
-@admin.register(Subnet)
-class SubnetAdmin(NetworkAdmin[Subnet]):
-    """Subnets."""
+@admin.register(AddressPool)
+class AddressPoolAdmin(ReadOnlyAdmin[AddressPool]):
+    """Prefixes that can be granted."""
 
-    list_display = ("prefix", "vrf", "segment", "cluster", "tenant")
-    list_select_related = ("tenant", "cluster", "segment")
-
-
-@admin.register(VirtualAddress)
-class VirtualAddressAdmin(NetworkAdmin[VirtualAddress]):
-    """Virtual addresses."""
-
-    list_display = ("address", "cluster", "tenant")
+    list_display = ("name", "vrf", "prefix", "purpose", "description")
+    list_filter = ("purpose",)
+    list_select_related = ("vrf",)
 
 
-@admin.register(SnatAddress)
-class SnatAddressAdmin(NetworkAdmin[SnatAddress]):
-    """SNAT addresses."""
+@admin.register(VlanRange)
+class VlanRangeAdmin(ReadOnlyAdmin[VlanRange]):
+    """VLAN tags that can be granted."""
 
-    list_display = ("address", "cluster", "tenant")
+    list_display = ("name", "cluster", "trunk", "first", "last")
+    list_select_related = ("cluster",)
+
+
+@admin.register(VniRange)
+class VniRangeAdmin(ReadOnlyAdmin[VniRange]):
+    """VNIs that can be granted."""
+
+    list_display = ("name", "cluster", "first", "last")
+    list_select_related = ("cluster",)
+
+
+@admin.register(TenantTemplate)
+class TenantTemplateAdmin(ReadOnlyAdmin[TenantTemplate]):
+    """What new tenants are made from."""
+
+    list_display = ("name", "description", "updated_at")
+
+
+@admin.register(PrefixGrant)
+class PrefixGrantAdmin(ReadOnlyAdmin[PrefixGrant]):
+    """Prefixes that tenants may take from."""
+
+    list_display = ("prefix", "purpose", "vrf", "pool", "tenant", "created_at")
+    list_filter = ("purpose",)
+    list_select_related = ("tenant", "vrf", "pool")
+
+
+@admin.register(VlanGrant)
+class VlanGrantAdmin(NetworkAdmin[VlanGrant]):
+    """VLAN tags that tenants may take."""
+
+    list_display = ("first", "last", "trunk", "cluster", "tenant", "created_at")
+
+
+@admin.register(VniGrant)
+class VniGrantAdmin(NetworkAdmin[VniGrant]):
+    """VNIs that tenants may take."""
+
+    list_display = ("first", "last", "cluster", "tenant", "created_at")
+
+
+@admin.register(NamespaceGrant)
+class NamespaceGrantAdmin(NetworkAdmin[NamespaceGrant]):
+    """Namespaces that tenants may take."""
+
+    list_display = ("pattern", "cluster", "tenant", "created_at")
+
+
+@admin.register(NamespaceClaim)
+class NamespaceClaimAdmin(NetworkAdmin[NamespaceClaim]):
+    """Namespaces that tenants have."""
+
+    list_display = ("name", "cluster", "tenant", "user", "plan_id")
+
+
+@admin.register(VlanClaim)
+class VlanClaimAdmin(NetworkAdmin[VlanClaim]):
+    """VLAN tags that tenants have."""
+
+    list_display = ("tag", "trunk", "cluster", "tenant", "user", "plan_id")
+
+
+@admin.register(VniClaim)
+class VniClaimAdmin(NetworkAdmin[VniClaim]):
+    """VNIs that tenants have."""
+
+    list_display = ("vni", "cluster", "tenant", "user", "plan_id")
+
+
+@admin.register(SubnetClaim)
+class SubnetClaimAdmin(NetworkAdmin[SubnetClaim]):
+    """Subnets that tenants have, and those that are reserved."""
+
+    list_display = ("prefix", "vrf", "cluster", "tenant", "user", "plan_id")
+    list_select_related = ("tenant", "cluster", "vrf")
+
+
+@admin.register(AddressClaim)
+class AddressClaimAdmin(NetworkAdmin[AddressClaim]):
+    """Addresses that tenants have, and those that are reserved."""
+
+    list_display = ("address", "role", "vrf", "cluster", "tenant", "user", "plan_id")
+    list_filter = ("role",)
+    list_select_related = ("tenant", "cluster", "vrf")
 
 
 # Rights come from roles in tenants; Django's groups would be a second, hidden way.

@@ -4,6 +4,7 @@ SluiceError                 code, message for people, data for machines
 ├── InvalidError            the caller can mend it: field errors                  400
 ├── NotVisibleError         absent or another tenant's: one answer for both       404
 ├── ForbiddenError          visible, but the role does not allow it               403
+├── PreconditionError       If-Match names another version                        412
 ├── ConflictError           made against an old generation, or a name is taken    409
 ├── QuotaError              a limit is spent: used, limit, requested, reset       429, 409
 ├── TransientError          trying again may help; retry_after_seconds            503, retried
@@ -74,6 +75,13 @@ class ConflictError(SluiceError):
 
     status = 409
     default_code = "conflict"
+
+
+class PreconditionError(SluiceError):
+    """``If-Match`` names another version than the object has by now."""
+
+    status = 412
+    default_code = "precondition-failed"
 
 
 class QuotaError(SluiceError):

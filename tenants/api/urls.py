@@ -1,21 +1,17 @@
-"""The ground's REST resources, below ``/api/v1/``."""
+"""The ground's REST resources, below ``/api/v1/``.
+
+The list of tenants is mounted by ``proxyconfig``, which makes them from templates too.
+"""
 
 from typing import Any
 
 from django.urls import path
 
-from tenants.api.network import (
-    NamespaceViewSet,
-    SegmentViewSet,
-    SnatAddressViewSet,
-    VirtualAddressViewSet,
-)
 from tenants.api.records import AuditViewSet, OperationViewSet
 from tenants.api.tenants import (
     ClusterViewSet,
     MemberViewSet,
     TenantDetailViewSet,
-    TenantListViewSet,
     TokenViewSet,
 )
 
@@ -29,36 +25,7 @@ _TENANT = "tenants/<str:tenant>"
 
 urlpatterns = [
     path("clusters", ClusterViewSet.as_view(_LIST), name="cluster-list"),
-    path("tenants", TenantListViewSet.as_view(_COLLECTION), name="tenant-list"),
     path(_TENANT, TenantDetailViewSet.as_view({"get": "retrieve"}), name="tenant-detail"),
-    path(f"{_TENANT}/segments", SegmentViewSet.as_view(_COLLECTION), name="segment-list"),
-    path(
-        f"{_TENANT}/segments/<str:name>",
-        SegmentViewSet.as_view({**_ROW, "put": "update"}),
-        name="segment-detail",
-    ),
-    path(f"{_TENANT}/namespaces", NamespaceViewSet.as_view(_COLLECTION), name="namespace-list"),
-    path(f"{_TENANT}/namespaces/<int:pk>", NamespaceViewSet.as_view(_ROW), name="namespace-detail"),
-    path(
-        f"{_TENANT}/virtual-addresses",
-        VirtualAddressViewSet.as_view(_COLLECTION),
-        name="virtual-address-list",
-    ),
-    path(
-        f"{_TENANT}/virtual-addresses/<int:pk>",
-        VirtualAddressViewSet.as_view(_ROW),
-        name="virtual-address-detail",
-    ),
-    path(
-        f"{_TENANT}/snat-addresses",
-        SnatAddressViewSet.as_view(_COLLECTION),
-        name="snat-address-list",
-    ),
-    path(
-        f"{_TENANT}/snat-addresses/<int:pk>",
-        SnatAddressViewSet.as_view(_ROW),
-        name="snat-address-detail",
-    ),
     path(f"{_TENANT}/members", MemberViewSet.as_view(_COLLECTION), name="member-list"),
     path(f"{_TENANT}/members/<int:pk>", MemberViewSet.as_view(_ROW), name="member-detail"),
     path(f"{_TENANT}/tokens", TokenViewSet.as_view(_COLLECTION), name="token-list"),

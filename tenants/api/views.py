@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
@@ -14,11 +14,13 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from tenants import retries
 from tenants.access import enter_tenant, require
 from tenants.api.filters import DeclaredFilters, StrictQuery
 from tenants.domain.actor import Actor
 from tenants.domain.roles import Action, Role
-from tenants.errors import ForbiddenError, NotVisibleError
+from tenants.errors import ForbiddenError, NotVisibleError, TransientError
+from tenants.models.member import User
 from tenants.models.scoped import Scope, open_scope, tenant_scope
 from tenants.models.tenant import Tenant
 from tenants.models.token import ApiToken
@@ -32,7 +34,14 @@ class ScopedView(APIView):
     """Base of every view that reads rows: one transaction, undone by an error of any kind."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
-        """Handle the request inside one transaction."""
+        """Handle the request inside one transaction; again where another one threw it out."""
+        try:
+            return retries.run(request, lambda: self._attempt(request, *args, **kwargs))
+        except TransientError as error:
+            response = super().handle_exception(error)
+            return self.finalize_response(self.request, response, *args, **kwargs)
+
+    def _attempt(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         with ExitStack() as scopes:
             self._scopes = scopes
             self._is_entered = False
@@ -49,7 +58,13 @@ class ScopedView(APIView):
             raise NotVisibleError("There is nothing at this path: it has a NUL character in it.")
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer the error, and undo what the request did."""
+        """Answer the error, and undo what the request did.
+
+        Raises:
+            Exception: the error itself, where trying again may help.
+        """
+        if retries.has_been_outrun(exc):
+            raise exc
         if self._is_entered:
             transaction.set_rollback(True)
         return super().handle_exception(exc)
@@ -126,17 +141,19 @@ class UserView(ScopedView):
         """Authenticate, then open a scope that sees what the caller may see."""
         super().initial(request, *args, **kwargs)
         token = request.auth if isinstance(request.auth, ApiToken) else None
-        is_platform_admin = token is None and request.user.is_superuser
+        # A caller without a session or token was turned away by ``super``.
+        user = cast("User", request.user)
+        platform_role = None if token else user.held_platform_role
         self.actor = Actor(
-            name=f"token:{token.name}" if token else request.user.get_username(),
-            user_id=request.user.pk,
-            is_platform_admin=is_platform_admin,
+            name=f"token:{token.name}" if token else user.get_username(),
+            user_id=user.pk,
+            platform_role=platform_role,
             trace_id=self._trace_id(request),
         )
         scope = Scope(
             tenant_id=token.tenant_id if token else None,
-            user_id=None if token else request.user.pk,
-            staff_reason="platform administrator" if is_platform_admin else "",
+            user_id=None if token else user.pk,
+            staff_reason="platform staff" if platform_role else "",
         )
         self.enter(open_scope(scope))
 

@@ -64,3 +64,34 @@ def append_only(table: str) -> RunSQL:
         f" FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse();",
         f"DROP TRIGGER {table}_append_only ON {table}; DROP FUNCTION {table}_refuse();",
     )
+
+
+def staff_deletes(table: str) -> RunSQL:
+    """Let only the platform's staff delete rows of a protected ``table`` that tenants may read."""
+    return RunSQL(
+        f"CREATE POLICY staff_deletes ON {table} AS RESTRICTIVE FOR DELETE USING ({STAFF});",
+        f"DROP POLICY staff_deletes ON {table};",
+    )
+
+
+def copies(table: str, name: str, columns: str, target: str, target_columns: str) -> RunSQL:
+    """Hold ``columns`` of ``table`` equal to those of the row of ``target`` that they name.
+
+    A change there comes along, and is refused where a check of ``table`` then fails; a row that is
+    copied cannot be deleted. ``target_columns`` need a unique constraint in the same order.
+    """
+    full = f"{table}_{name}"
+    return RunSQL(
+        f"ALTER TABLE {table} ADD CONSTRAINT {full} FOREIGN KEY ({columns})"
+        f" REFERENCES {target} ({target_columns}) ON UPDATE CASCADE ON DELETE NO ACTION"
+        " DEFERRABLE INITIALLY IMMEDIATE;",
+        f"ALTER TABLE {table} DROP CONSTRAINT {full};",
+    )
+
+
+def holds(table: str, name: str, condition: str) -> RunSQL:
+    """A check constraint that Django's expressions cannot say; mind that NULL passes."""
+    return RunSQL(
+        f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition});",
+        f"ALTER TABLE {table} DROP CONSTRAINT {name};",
+    )

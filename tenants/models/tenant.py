@@ -5,8 +5,6 @@ from django.db import models
 from django.db.models import F
 from django.urls import reverse
 
-from tenants.models.scoped import TenantScoped
-
 DNS_LABEL = RegexValidator(
     r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z",
     "Use lower-case letters, digits and hyphens, at most 63, as in a DNS label.",
@@ -47,7 +45,17 @@ class Tenant(models.Model):
     auto_apply = models.BooleanField(
         default=True, help_text="Approve plans inside the guardrails by rule, at once."
     )
-    is_paused = models.BooleanField(default=False)
+    is_paused = models.BooleanField(
+        default=False, help_text="The proxies keep what they have; nothing new is applied."
+    )
+    paused_reason = models.CharField(max_length=300, blank=True)
+    paused_by = models.CharField(max_length=150, blank=True)
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text="When the pause ends by itself; never when empty."
+    )
+    limits = models.JSONField(
+        default=dict, blank=True, help_text="What may be applied by rule; the defaults when empty."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -60,29 +68,10 @@ class Tenant(models.Model):
 
     def get_absolute_url(self) -> str:
         """The tenant's page."""
-        return reverse("tenants:tenant-detail", args=[self.slug])
+        return reverse("proxyconfig:network-list", args=[self.slug])
 
     def raise_generation(self) -> int:
         """Add one in the database, in the caller's transaction; the new generation."""
         Tenant.objects.filter(pk=self.pk).update(generation=F("generation") + 1)
         self.refresh_from_db(fields=["generation"])
         return self.generation
-
-
-class Namespace(TenantScoped):
-    """A Kubernetes namespace on a cluster; it belongs to one tenant."""
-
-    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
-    name = models.CharField(max_length=63, validators=[DNS_LABEL])
-
-    class Meta:
-        """One owner for each namespace of a cluster."""
-
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(fields=["cluster", "name"], name="namespace_one_owner"),
-            models.UniqueConstraint(fields=["tenant", "id"], name="namespace_tenant_id"),
-        ]
-
-    def __str__(self) -> str:
-        return self.name

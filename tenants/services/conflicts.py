@@ -15,8 +15,7 @@ from django.db import IntegrityError, OperationalError, models, transaction
 from tenants.domain.actor import Actor
 from tenants.errors import ConflictError, InvalidError, TransientError
 from tenants.models.scoped import current_scope, platform_scope
-
-_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
+from tenants.retries import is_outrun
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,7 @@ def save(row: models.Model, *, actor: Actor, taken: Mapping[str, Taken]) -> None
             raise
         raise _conflict(row, taken[name], actor) from error
     except OperationalError as error:
-        cause = error.__cause__
-        if isinstance(cause, psycopg.Error) and cause.sqlstate in _TRY_AGAIN:
+        if is_outrun(error):
             raise TransientError(
                 f"Somebody else changed the same things at the same moment, so {row} was not saved."
                 " Try again."
@@ -91,7 +89,7 @@ def _conflict(row: models.Model, taken: Taken, actor: Actor) -> ConflictError:
 
 def _by_whom(row: models.Model, taken: Taken, actor: Actor) -> str:
     """Words that name the row in the way; "" where the actor may not see it."""
-    if actor.is_platform_admin and not current_scope().is_staff:
+    if actor.is_platform_staff and not current_scope().is_staff:
         with platform_scope("conflict"):
             return _named(row, taken)
     return _named(row, taken)

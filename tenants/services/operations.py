@@ -4,6 +4,9 @@ A request starts one, a message wakes a worker, and the worker claims it: the cl
 each later write names that lease, so a worker that was given up for dead can end nothing. A sweep
 queues again what lost its worker. ``claim``, ``progress`` and the three ends open scopes of their
 own, so that progress is seen while the work goes on: call them outside any other transaction.
+
+Work that has a lease of its own, as an apply has with its placement, uses ``report`` instead: one
+write for all that was gathered, in the transaction that ends that lease.
 """
 
 import uuid
@@ -15,12 +18,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from tenants import audit, wake
+from tenants import audit, locks, wake
 from tenants.access import require
 from tenants.domain.actor import Actor
 from tenants.domain.roles import Action
 from tenants.domain.states import OperationState
+from tenants.domain.steps import Progress, closed, merged, with_step
 from tenants.errors import ConflictError, PermanentError
+from tenants.locks import Level
 from tenants.models.operation import Operation, OperationKind
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.tenant import Tenant
@@ -44,6 +49,7 @@ SILENCE_LIMIT = timedelta(seconds=60)
 RESEND_AFTER = timedelta(seconds=15)
 DEADLINE = timedelta(hours=2)
 MOST_ATTEMPTS = 3
+_MOST_WOKEN = 500
 
 
 class OperationCancelledError(ConflictError):
@@ -151,7 +157,7 @@ def progress(
         LeaseLostError: another worker has it, or it has ended.
     """
     now = timezone.now()
-    steps = _with_step(operation.steps, step, message, now)
+    steps = with_step(operation.steps, step, message, now)
     with tenant_scope(operation.tenant_id):
         held = _held(operation).update(
             heartbeat_at=now,
@@ -198,6 +204,45 @@ def cancelled(operation: Operation) -> None:
     _end(operation, OperationState.CANCELLED)
 
 
+def report(
+    operation: Operation,
+    gathered: Progress,
+    *,
+    since: Progress,
+    end: OperationState | None = None,
+    error: str = "",
+) -> bool:
+    """Write what was gathered; a queued operation begins, and ends where ``end`` says so.
+
+    In the caller's scope and transaction, on a row that it has locked. Steps that other workers
+    reported stay. Without ``end``, it ends as cancelled when somebody asked for that, and as failed
+    past its deadline: the caller's work is another matter and goes on.
+
+    Args:
+        since: what this worker reported before, so that nothing counts twice.
+
+    Returns:
+        False when it has ended, so that there is nothing more to report.
+    """
+    now = timezone.now()
+    if operation.state == OperationState.QUEUED:
+        operation.state, operation.attempts = OperationState.RUNNING.value, operation.attempts + 1
+        operation.started_at, operation.deadline_at = now, now + DEADLINE
+    operation.heartbeat_at = now
+    operation.steps = merged(operation.steps, gathered.steps)
+    operation.done = min(operation.total, operation.done + gathered.done - since.done)
+    if end is None:
+        end, error = _asked_end(operation, now)
+    if end is not None:
+        operation.state, operation.error, operation.ended_at = end.value, error, now
+        operation.steps = closed(operation.steps, end, now)
+        operation.lease_token = None
+    if end is OperationState.SUCCEEDED:
+        operation.done = operation.total
+    operation.save(update_fields=_REPORTED)
+    return end is None
+
+
 def request_cancel(operation: Operation, *, actor: Actor) -> Operation:
     """Somebody wants it stopped: as ``ask_to_stop``, if their role allows work of this kind.
 
@@ -216,7 +261,7 @@ def ask_to_stop(operation: Operation, *, actor: Actor) -> Operation:
         ConflictError: it has already ended.
     """
     with transaction.atomic():
-        locked = Operation.objects.select_for_update().get(pk=operation.pk)
+        (locked,) = locks.rows(Level.OPERATION, Operation.objects.filter(pk=operation.pk))
         if locked.has_ended:
             raise ConflictError(
                 f"{locked.title!r} has already ended ({locked.state}); there is nothing to cancel.",
@@ -237,11 +282,19 @@ def sweep_stale(now: datetime) -> Swept:
     with platform_scope("operation sweep"):
         silent_since = Q(heartbeat_at__lt=now - SILENCE_LIMIT, kind__in=list(TASK_BY_KIND))
         stale = silent_since | Q(deadline_at__lt=now - SILENCE_LIMIT)
-        silent = Operation.objects.filter(stale, state=OperationState.RUNNING.value)
-        ends = [_give_up(operation, now) for operation in silent.order_by("pk")]
-        woken = _wake_waiting(now)
+        silent = Q(stale, state=OperationState.RUNNING.value)
+        waiting = Operation.objects.filter(_waiting(now)).order_by("pk")[:_MOST_WOKEN]
+        stale_keys = Operation.objects.filter(silent).values_list("pk", flat=True)
+        keys = [*stale_keys, *waiting.values_list("pk", flat=True)]
+        # All at once, by key: of two sweeps none waits for a row while it holds a later one.
+        rows = Operation.objects.filter(silent | _waiting(now), pk__in=keys)
+        found = locks.rows(Level.OPERATION, rows, skip_locked=True)
+        running = [row for row in found if row.state == OperationState.RUNNING]
+        queued = [row for row in found if row.state == OperationState.QUEUED]
+        ends = [_give_up(operation, now) for operation in running]
+        _wake_again(queued, now)
     return Swept(
-        woken=woken,
+        woken=len(queued),
         requeued=ends.count(OperationState.QUEUED),
         failed=ends.count(OperationState.FAILED),
         cancelled=ends.count(OperationState.CANCELLED),
@@ -251,6 +304,30 @@ def sweep_stale(now: datetime) -> Swept:
 def _wake(operation: Operation) -> None:
     if task := TASK_BY_KIND.get(operation.kind):
         wake.send(task, operation.pk)
+
+
+# What ``report`` writes.
+_REPORTED = (
+    "state",
+    "attempts",
+    "started_at",
+    "deadline_at",
+    "heartbeat_at",
+    "steps",
+    "done",
+    "error",
+    "ended_at",
+    "lease_token",
+)
+
+
+def _asked_end(operation: Operation, now: datetime) -> tuple[OperationState | None, str]:
+    """How an operation ends that nobody has finished, if it ends."""
+    if operation.cancel_requested_at is not None:
+        return OperationState.CANCELLED, ""
+    if operation.deadline_at is not None and operation.deadline_at <= now:
+        return OperationState.FAILED, f"It ran past its deadline of {DEADLINE}."
+    return None, ""
 
 
 def _already_open(kind: OperationKind, target_id: int | None) -> ConflictError:
@@ -289,7 +366,7 @@ def _end(
     with tenant_scope(operation.tenant_id):
         held = _held(operation).update(
             state=state.value,
-            steps=_closed(operation.steps, state, now),
+            steps=closed(operation.steps, state, now),
             result=dict(result or {}),
             error=error,
             ended_at=now,
@@ -308,7 +385,7 @@ def _give_up(operation: Operation, now: datetime) -> OperationState:
     if state is OperationState.QUEUED:
         changes["heartbeat_at"] = now
     else:
-        changes |= {"ended_at": now, "steps": _closed(operation.steps, state, now)}
+        changes |= {"ended_at": now, "steps": closed(operation.steps, state, now)}
     silent = _held(operation).filter(heartbeat_at=operation.heartbeat_at)
     if not silent.update(**changes):
         return OperationState.RUNNING
@@ -318,10 +395,9 @@ def _give_up(operation: Operation, now: datetime) -> OperationState:
 
 
 def _verdict(operation: Operation, now: datetime) -> tuple[OperationState, str]:
-    if operation.cancel_requested_at is not None:
-        return OperationState.CANCELLED, ""
-    if operation.deadline_at is not None and operation.deadline_at <= now:
-        return OperationState.FAILED, f"It ran past its deadline of {DEADLINE}."
+    asked, error = _asked_end(operation, now)
+    if asked is not None:
+        return asked, error
     if operation.attempts >= MOST_ATTEMPTS:
         return (
             OperationState.FAILED,
@@ -331,44 +407,16 @@ def _verdict(operation: Operation, now: datetime) -> tuple[OperationState, str]:
     return OperationState.QUEUED, ""
 
 
-def _wake_waiting(now: datetime) -> int:
-    waiting = Operation.objects.filter(
+def _waiting(now: datetime) -> Q:
+    return Q(
         Q(heartbeat_at__lt=now - RESEND_AFTER)
         | Q(heartbeat_at__isnull=True, created_at__lt=now - RESEND_AFTER),
         state=OperationState.QUEUED.value,
         kind__in=list(TASK_BY_KIND),
     )
-    woken = list(waiting.order_by("pk")[:500])
-    Operation.objects.filter(
-        pk__in=[operation.pk for operation in woken], state=OperationState.QUEUED.value
-    ).update(heartbeat_at=now)
-    for operation in woken:
+
+
+def _wake_again(queued: list[Operation], now: datetime) -> None:
+    Operation.objects.filter(pk__in=[operation.pk for operation in queued]).update(heartbeat_at=now)
+    for operation in queued:
         _wake(operation)
-    return len(woken)
-
-
-def _with_step(
-    steps: list[dict[str, str]], name: str, message: str, now: datetime
-) -> list[dict[str, str]]:
-    """``steps`` after a report: the last one renewed, or ended and a new one begun."""
-    if name and (not steps or steps[-1]["name"] != name):
-        begun = {
-            "name": name,
-            "state": OperationState.RUNNING.value,
-            "message": message,
-            "started_at": now.isoformat(),
-            "ended_at": "",
-        }
-        return [*_closed(steps, OperationState.SUCCEEDED, now), begun]
-    if message and steps:
-        return [*steps[:-1], {**steps[-1], "message": message}]
-    return steps
-
-
-def _closed(
-    steps: list[dict[str, str]], state: OperationState, now: datetime
-) -> list[dict[str, str]]:
-    """``steps`` with the running one ended as ``state``."""
-    if not steps or steps[-1]["ended_at"]:
-        return steps
-    return [*steps[:-1], {**steps[-1], "state": state.value, "ended_at": now.isoformat()}]

@@ -27,6 +27,7 @@ from tenants.models.quota import Quota, QuotaUse
 from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Tenant
 from tenants.models.token import ApiToken
+from tenants.retries import sqlstate
 
 MOST = 2**62
 # When to ask again for what is held by others for as long as they need.
@@ -117,7 +118,7 @@ def take(
                 for counter in _counters(tenant.pk, want.resource, token_id, limits, moment):
                     _take(tenant, counter, want, moment)
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != _LOCK_NOT_AVAILABLE:
             raise
         raise TransientError(
             f"Too many requests of {tenant} wait for the same limit. Try again."
@@ -175,11 +176,12 @@ def check_right(actor: Actor, token: ApiToken | None) -> None:
     """Return if ``actor`` may limit the tenant, or with ``token`` that API token.
 
     Raises:
-        ForbiddenError: only platform administrators limit tenants, only NetOps limit tokens.
+        ForbiddenError: only who makes tenants limits them, only NetOps limit tokens.
     """
-    if token is None and not actor.is_platform_admin:
+    if token is None and not actor.may(Action.CREATE_TENANT):
         raise ForbiddenError(
-            "Only a platform administrator sets a tenant's limits. Ask one, and say what for."
+            "Only platform NetOps and platform administrators set a tenant's limits. Ask one, and"
+            " say what for."
         )
     if token is not None and not actor.may(Action.MANAGE_TENANT):
         roles = ", ".join(roles_with(Action.MANAGE_TENANT))
@@ -197,7 +199,7 @@ def set_limit(
     """Let this limit hold from the next request on; None for no limit.
 
     Raises:
-        ForbiddenError: only platform administrators limit tenants, only NetOps limit tokens.
+        ForbiddenError: only who makes tenants limits them, only NetOps limit tokens.
         InvalidError: the limit is out of range, not for tokens, or above the tenant's own.
     """
     check_right(actor, token)

@@ -3,9 +3,9 @@
 from django.db import transaction
 from django.db.models import QuerySet
 
-from tenants import audit
+from tenants import audit, locks
 from tenants.domain.actor import Actor
-from tenants.domain.roles import GRANTS, Role
+from tenants.domain.roles import GRANTS, Action, Role
 from tenants.errors import ConflictError, ForbiddenError
 from tenants.models.member import Membership, User
 from tenants.models.tenant import Tenant
@@ -19,12 +19,13 @@ def create_tenant(slug: str, name: str, *, actor: Actor) -> Tenant:
     Call it in a scope of the platform's staff.
 
     Raises:
-        ForbiddenError: the actor is no platform administrator.
+        ForbiddenError: the actor is neither platform NetOps nor platform administrator.
         ConflictError: the name in the URL is taken.
     """
-    if not actor.is_platform_admin:
+    if not actor.may(Action.CREATE_TENANT):
         raise ForbiddenError(
-            "Only a platform administrator makes tenants. Ask one, and say who shall be its NetOps."
+            "Only platform NetOps and platform administrators make tenants. Ask one, and say who"
+            " will be its NetOps."
         )
     tenant = Tenant(slug=slug, name=name)
     taken = conflicts.Taken(f"The name {slug}", lambda: Tenant.objects.filter(slug=slug))
@@ -43,7 +44,7 @@ def add_member(tenant: Tenant, user: User, role: Role, *, actor: Actor) -> Membe
         ConflictError: it would leave the tenant without NetOps.
     """
     with transaction.atomic():
-        Tenant.objects.select_for_update().get(pk=tenant.pk)
+        locks.tenant(tenant.pk)
         membership = Membership.objects.filter(tenant=tenant, user=user).first()
         if membership is None:
             membership = Membership(tenant=tenant, user=user)
@@ -65,7 +66,7 @@ def remove_member(membership: Membership, *, actor: Actor) -> None:
         ConflictError: it would leave the tenant without NetOps.
     """
     with transaction.atomic():
-        Tenant.objects.select_for_update().get(pk=membership.tenant_id)
+        locks.tenant(membership.tenant_id)
         if membership.role == Role.NETOPS:
             _keep_one_netops(membership.tenant, membership.user, actor)
         for token in _live_tokens(membership.tenant, membership.user):

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from tenants.domain.actor import Actor
-from tenants.domain.roles import Role
+from tenants.domain.roles import PlatformRole, Role
 from tenants.models import Cluster, Tenant, User, tenant_scope
 from tenants.tests.factories import ClusterFactory, MembershipFactory, TenantFactory, UserFactory
 
@@ -29,7 +29,7 @@ class Person:
             name=self.user.username,
             user_id=self.user.pk,
             role=self.role,
-            is_platform_admin=self.user.is_superuser,
+            platform_role=self.user.held_platform_role,
         )
 
     @contextmanager
@@ -39,9 +39,21 @@ class Person:
             yield self.actor
 
 
-def person(name: str, tenant: Tenant, role: Role | None, *, is_superuser: bool = False) -> Person:
+def person(
+    name: str,
+    tenant: Tenant,
+    role: Role | None,
+    *,
+    is_superuser: bool = False,
+    platform_role: PlatformRole | None = None,
+) -> Person:
     """Somebody new."""
-    user = UserFactory(username=name, is_superuser=is_superuser, is_staff=is_superuser)
+    user = UserFactory(
+        username=name,
+        is_superuser=is_superuser,
+        is_staff=is_superuser,
+        platform_role=platform_role.value if platform_role else "",
+    )
     if role is not None:
         MembershipFactory(tenant=tenant, user=user, role=role.value)
     client = Client()

@@ -1,1 +1,1 @@
-"""Pages of the ground: networks, operations, API tokens, the audit log."""
+"""Pages of the ground: operations, API tokens, the audit log."""

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from tenants.domain.actor import Actor
-from tenants.domain.roles import GRANTS, Role
+from tenants.domain.roles import GRANTS, PlatformRole, Role
 from tenants.errors import InvalidError, SluiceError
 
 
@@ -88,3 +88,108 @@ class TokenForm(forms.Form):
         """The end of the day that was chosen; None for never."""
         day = self.cleaned_data["expires_on"]
         return None if day is None else datetime.combine(day, time.max, tzinfo=UTC)
+
+
+_ROLE_WORDS = {
+    Role.NETOPS: _("netops: networks, policies, approvals, members"),
+    Role.DEVOPS: _("devops: policies inside the guardrails"),
+    Role.MLOPS: _("mlops: corpora, training and evaluation"),
+    Role.READER: _("reader: reads and asks"),
+}
+_PLATFORM_WORDS = {
+    PlatformRole.ADMIN: _("admin: everything, people included"),
+    PlatformRole.NETOPS: _("netops: address space, templates, tenants, approvals"),
+    PlatformRole.AUDITOR: _("auditor: reads everything, changes nothing"),
+}
+
+
+class RoleForm(forms.Form):
+    """Another role for a member."""
+
+    role = forms.ChoiceField(
+        label=_("Role"), choices=[(role.value, words) for role, words in _ROLE_WORDS.items()]
+    )
+
+
+class MemberForm(RoleForm):
+    """A new member, by the name of an account."""
+
+    username = forms.CharField(
+        label=_("User name"),
+        max_length=150,
+        help_text=_("Of an account that a platform administrator has made."),
+        widget=forms.TextInput({"spellcheck": "false", "autocomplete": "off"}),
+    )
+    field_order = ["username", "role"]
+
+
+class PauseForm(forms.Form):
+    """Why a tenant is paused, and until when."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("Shown beside the pause and kept in the audit log."),
+    )
+    until = forms.DateTimeField(
+        label=_("Ends"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text=_("UTC. Leave empty to end it by hand."),
+    )
+
+
+class ResumeForm(forms.Form):
+    """Why a pause ends."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("Kept in the audit log."),
+    )
+
+
+class PersonForm(forms.Form):
+    """What an administrator changes of somebody's account.
+
+    Args:
+        is_new: with a name, and a password that is not left out.
+    """
+
+    username = forms.CharField(
+        label=_("User name"),
+        max_length=150,
+        widget=forms.TextInput({"spellcheck": "false", "autocomplete": "off"}),
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=200,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        help_text=_("At least 8 characters; hand it over in a safe way."),
+    )
+    role = forms.ChoiceField(
+        label=_("Platform role"),
+        required=False,
+        choices=[("", _("None")), *((role.value, text) for role, text in _PLATFORM_WORDS.items())],
+        help_text=_("Across all tenants. Roles in one tenant are given in its settings."),
+    )
+    is_active = forms.BooleanField(label=_("May sign in"), required=False, initial=True)
+
+    def __init__(self, *args: Any, is_new: bool, **kwargs: Any) -> None:  # Any: Django's own.
+        super().__init__(*args, **kwargs)
+        if is_new:
+            del self.fields["is_active"]
+        else:
+            del self.fields["username"]
+            self.fields["password"].required = False
+            self.fields["password"].label = _("New password")
+            self.fields["password"].help_text = _("Leave empty to keep the one they have.")
+
+    @property
+    def platform_role(self) -> PlatformRole | None:
+        """The role that was chosen."""
+        role = self.cleaned_data["role"]
+        return PlatformRole(role) if role else None

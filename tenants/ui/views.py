@@ -2,7 +2,6 @@
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -12,42 +11,11 @@ from django.views.decorators.http import require_POST
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action, Role
 from tenants.errors import NotVisibleError, SluiceError
-from tenants.models import (
-    ApiToken,
-    AuditEntry,
-    Membership,
-    Namespace,
-    Operation,
-    Segment,
-    SnatAddress,
-    Subnet,
-    VirtualAddress,
-)
+from tenants.models import ApiToken, AuditEntry, Operation
 from tenants.services import operations, tokens
 from tenants.ui.forms import AuditFilter, TokenForm, refuse
 from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of, page_of
-
-# More of one kind than a page shows well; the REST API lists them all.
-MOST_ROWS = 200
-
-
-@tenant_page(Action.VIEW)
-def tenant_detail(request: TenantRequest) -> HttpResponse:
-    """The tenant's network and members."""
-    subnets = Prefetch("subnets", queryset=Subnet.objects.all())
-    segments = Segment.objects.select_related("cluster").prefetch_related(subnets)[:MOST_ROWS]
-    context: dict[str, object] = {
-        "tenant": request.tenant,
-        "segments": segments,
-        "namespaces": Namespace.objects.select_related("cluster")[:MOST_ROWS],
-        "virtual_addresses": VirtualAddress.objects.select_related("cluster")[:MOST_ROWS],
-        "snat_addresses": SnatAddress.objects.select_related("cluster")[:MOST_ROWS],
-        "members": Membership.objects.select_related("user")[:MOST_ROWS],
-    }
-    networks = ("segments", "namespaces", "virtual_addresses", "snat_addresses")
-    context["is_empty"] = not any(context[name] for name in networks)
-    return render(request, "tenants/tenant_detail.html", context)
 
 
 @tenant_page(Action.VIEW)
@@ -91,7 +59,7 @@ def token_list(request: TenantRequest) -> HttpResponse:
         "form": TokenForm(actor=request.actor) if key else form,
         "new_key": key,
         "page": page,
-        "api_url": f"{settings.PORTAL_URL}/api/v1/tenants/{request.tenant.slug}/",
+        "api_url": f"{settings.PORTAL_URL}/api/v1/tenants/{request.tenant.slug}",
     }
     return render(request, "tenants/token_list.html", context)
 

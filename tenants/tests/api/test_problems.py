@@ -1,6 +1,7 @@
 import pytest
 
-from tenants.models import Namespace, tenant_scope
+from tenants.models import VlanClaim, tenant_scope
+from tenants.tests.factories import VlanGrantFactory
 
 TENANT = "/api/v1/tenants/acme"
 
@@ -75,10 +76,10 @@ def test_unknown_query_parameter_names_the_nearest(alice):
 
 
 @pytest.mark.parametrize(
-    "query", ["kind=vlam", "limit=0", "limit=1001", "limit=many", "dry_run=All"]
+    "query", ["mode=enforce", "limit=0", "limit=1001", "limit=many", "dry_run=All"]
 )
 def test_query_value_that_cannot_be_read_is_an_error(alice, query):
-    response = alice.client.get(f"{TENANT}/segments?{query}")
+    response = alice.client.get(f"{TENANT}/egress-policies?{query}")
 
     assert response.status_code == 400
     assert response.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
@@ -118,17 +119,25 @@ def test_fields_that_sluice_sets_are_refused(alice, globex, cluster, field):
 
 
 def test_error_undoes_the_whole_request(alice, cluster):
-    """The namespace is written before its plan is made, and the plan cannot be."""
-    for name in ("shop", "shop"):
-        body = {"cluster": "local", "name": name}
-        alice.client.post(f"{TENANT}/namespaces", body, content_type="application/json")
+    """The tag is free and granted, the subnet is not: nothing of the segment is kept."""
+    VlanGrantFactory(tenant=alice.tenant)
+    body = {
+        "cluster": "local",
+        "name": "front",
+        "vlan_tag": 7,
+        "subnets": [{"prefix": "10.1.0.0/24"}],
+        "reason": "x",
+    }
+    response = alice.client.post(f"{TENANT}/segments", body, content_type="application/json")
 
+    assert (response.status_code, response.json()["title"]) == (400, "not-granted")
     with tenant_scope(alice.tenant.pk):
-        assert Namespace.objects.count() == 1
+        assert not VlanClaim.objects.exists()
+    assert alice.client.get(f"{TENANT}/plans").json()["results"] == []
 
 
 def test_service_errors_name_their_fields(alice, cluster):
-    body = {"cluster": "local", "address": "0.0.0.0"}  # noqa: S104 - it is refused
+    body = {"cluster": "local", "address": "0.0.0.0", "reason": "x"}  # noqa: S104 - it is refused
     response = alice.client.post(
         f"{TENANT}/virtual-addresses", body, content_type="application/json"
     )

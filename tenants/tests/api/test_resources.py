@@ -9,14 +9,9 @@ from tenants.tests.factories import (
     AuditEntryFactory,
     ClusterFactory,
     MembershipFactory,
-    NamespaceFactory,
     OperationFactory,
-    SegmentFactory,
-    SnatAddressFactory,
-    SubnetFactory,
     TenantFactory,
     UserFactory,
-    VirtualAddressFactory,
 )
 
 TENANT = "/api/v1/tenants/acme"
@@ -43,69 +38,6 @@ def test_tenant_is_made_by_the_platform_only(ada, alice):
     assert (made.status_code, made["Location"]) == (201, "/api/v1/tenants/initech")
     assert ada.client.get(made["Location"]).json() == made.json()
     assert refused.status_code == 403
-
-
-def test_segment_lives_from_post_to_delete(alice, cluster):
-    wanted = {
-        "name": "front",
-        "cluster": "local",
-        "kind": "vlan",
-        "trunk": "1.1",
-        "vlan_tag": 101,
-        "vni": None,
-        "subnets": [{"prefix": "10.1.0.0/24", "gateway": "10.1.0.1", "vrf": "default"}],
-    }
-
-    made = post(alice, f"{TENANT}/segments", **wanted)
-    read = alice.client.get(made["Location"]).json()
-    changed = alice.client.put(
-        made["Location"], {**wanted, "vlan_tag": 102}, content_type="application/json"
-    )
-    gone = alice.client.delete(made["Location"])
-
-    assert (made.status_code, made["Location"]) == (201, f"{TENANT}/segments/front")
-    assert made.json() == read == wanted
-    assert (changed.status_code, changed.json()["vlan_tag"]) == (200, 102)
-    assert (gone.status_code, alice.client.get(made["Location"]).status_code) == (204, 404)
-
-
-def test_conflict_names_the_next_free_tag(alice, globex, cluster):
-    SegmentFactory(tenant=globex, cluster=cluster, vlan_tag=101)
-
-    response = post(alice, f"{TENANT}/segments", name="front", cluster="local", vlan_tag=101)
-
-    assert (response.status_code, response.json()["title"]) == (409, "taken")
-    assert "The next free tag is 102." in response.json()["detail"]
-
-
-@pytest.mark.parametrize(
-    ("noun", "body"),
-    [
-        ("namespaces", {"name": "shop"}),
-        ("virtual-addresses", {"address": "127.10.9.9"}),
-        ("snat-addresses", {"address": "127.20.9.9"}),
-    ],
-)
-def test_address_or_namespace_is_taken_once_and_given_back(alice, charlie, cluster, noun, body):
-    made = post(alice, f"{TENANT}/{noun}", cluster="local", **body)
-    refused = post(charlie, f"/api/v1/tenants/globex/{noun}", cluster="local", **body)
-    gone = alice.client.delete(made["Location"])
-    taken = post(charlie, f"/api/v1/tenants/globex/{noun}", cluster="local", **body)
-
-    assert [response.status_code for response in (made, refused, gone, taken)] == [
-        201,
-        409,
-        204,
-        201,
-    ]
-    assert made.json() == {"id": made.json()["id"], "cluster": "local", **body}
-
-
-def test_network_change_makes_a_plan_with_its_reason(alice, cluster):
-    post(alice, f"{TENANT}/namespaces", cluster="local", name="shop", reason="New shop")
-
-    plans = alice.client.get(f"{TENANT}/plans").json()["results"]
-    assert [plan["reason"] for plan in plans] == ["New shop"]
 
 
 def test_member_gets_a_role_and_loses_it(alice, acme):
@@ -169,8 +101,8 @@ def test_audit_is_the_tenants_own(alice, acme, globex):
 
 
 def test_pages_follow_the_cursor_to_the_end(alice, acme):
-    made = [NamespaceFactory(tenant=acme).pk for _ in range(5)]
-    url, found, pages = f"{TENANT}/namespaces?limit=2", [], 0
+    made = [OperationFactory(tenant=acme).pk for _ in range(5)]
+    url, found, pages = f"{TENANT}/operations?limit=2", [], 0
 
     while url:
         page = alice.client.get(url).json()
@@ -181,24 +113,16 @@ def test_pages_follow_the_cursor_to_the_end(alice, acme):
 
 
 def test_page_is_stable_when_rows_are_added(alice, acme):
-    made = [NamespaceFactory(tenant=acme).pk for _ in range(4)]
-    first = alice.client.get(f"{TENANT}/namespaces?limit=2").json()
-    NamespaceFactory(tenant=acme)
+    made = [OperationFactory(tenant=acme).pk for _ in range(4)]
+    first = alice.client.get(f"{TENANT}/operations?limit=2").json()
+    OperationFactory(tenant=acme)
 
     second = alice.client.get(first["next"]).json()
 
     assert [row["id"] for row in second["results"]] == made[1::-1]
 
 
-def _segment(tenant) -> None:
-    SubnetFactory(segment=SegmentFactory(tenant=tenant))
-
-
 LISTS = {
-    "segments": (_segment, 14),
-    "namespaces": (lambda tenant: NamespaceFactory(tenant=tenant), 13),
-    "virtual-addresses": (lambda tenant: VirtualAddressFactory(tenant=tenant), 13),
-    "snat-addresses": (lambda tenant: SnatAddressFactory(tenant=tenant), 13),
     "members": (lambda tenant: MembershipFactory(tenant=tenant), 13),
     "tokens": (lambda tenant: ApiTokenFactory(tenant=tenant, key=secrets.token_hex()), 13),
     "operations": (lambda tenant: OperationFactory(tenant=tenant), 13),

@@ -1,5 +1,5 @@
 from tenants.domain.actor import Actor, system
-from tenants.domain.roles import GRANTS, Action, Role, is_allowed, roles_with
+from tenants.domain.roles import GRANTS, Action, PlatformRole, Role, is_allowed, roles_with
 
 
 def test_every_role_says_what_it_grants():
@@ -23,4 +23,4 @@ def test_actor_without_a_role_may_nothing():
 
 
 def test_platform_admin_may_everything():
-    assert all(Actor(name="ada", is_platform_admin=True).may(action) for action in Action)
+    assert all(Actor(name="ada", platform_role=PlatformRole.ADMIN).may(action) for action in Action)

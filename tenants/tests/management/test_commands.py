@@ -3,19 +3,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from tenants.models import (
-    Cluster,
-    Namespace,
-    Segment,
-    SnatAddress,
-    Subnet,
-    Tenant,
-    User,
-    VirtualAddress,
-    platform_scope,
-)
+from tenants.models import User
 from tenants.services.audit_chain import seal
-from tenants.tests.factories import AuditEntryFactory, TenantFactory
+from tenants.tests.factories import AuditEntryFactory
 
 PASSWORD = "correct-horse-9-battery"
 
@@ -57,31 +47,3 @@ def test_audit_verify_prints_the_head_and_compares_it_later(acme):
         run("audit_verify", "--expect=1:" + "0" * 64)
     with pytest.raises(CommandError, match="SEQUENCE:HASH"):
         run("audit_verify", "--expect=latest")
-
-
-def test_seed_demo_makes_two_tenants_with_a_network_each(db):
-    assert run("seed_demo") == "Tenants acme and globex were made.\n"
-
-    with platform_scope("test"):
-        assert list(Cluster.objects.values_list("name", "flavour")) == [("local", "local")]
-        assert _by_tenant(Segment, "vlan_tag") == {"acme": 101, "globex": 102}
-        assert _by_tenant(Namespace, "name") == {"acme": "acme", "globex": "globex"}
-        assert _by_tenant(VirtualAddress, "address") == {
-            "acme": "127.10.1.1",
-            "globex": "127.10.2.1",
-        }
-        assert _by_tenant(SnatAddress, "address") == {"acme": "127.20.1.1", "globex": "127.20.2.1"}
-        assert Subnet.objects.count() == 2
-
-
-def test_seed_demo_leaves_a_database_with_tenants_alone(db):
-    TenantFactory(slug="initech")
-
-    assert run("seed_demo") == "There are tenants already; nothing was changed.\n"
-
-    with platform_scope("test"):
-        assert list(Tenant.objects.values_list("slug", flat=True)) == ["initech"]
-
-
-def _by_tenant(model, column: str) -> dict[str, object]:
-    return dict(model.objects.values_list("tenant__slug", column))

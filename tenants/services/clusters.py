@@ -1,0 +1,55 @@
+"""Clusters: the places whose proxies Sluice keeps."""
+
+from django.db import transaction
+from django.db.models import ProtectedError
+
+from tenants import audit
+from tenants.access import require
+from tenants.domain.actor import Actor
+from tenants.domain.roles import Action
+from tenants.errors import ConflictError
+from tenants.models.scoped import platform_scope
+from tenants.models.tenant import Cluster, Flavour
+from tenants.services import conflicts
+
+_MOST_NAMED = 5
+
+
+def create_cluster(name: str, flavour: Flavour, *, actor: Actor) -> Cluster:
+    """A cluster that tenants can be placed on. Its name stays: every intent has it.
+
+    Raises:
+        ForbiddenError: the actor is no platform administrator.
+        InvalidError: the name cannot be taken.
+        ConflictError: another cluster has it.
+    """
+    require(actor, Action.MANAGE_PLATFORM)
+    row = Cluster(name=name, flavour=flavour.value)
+    taken = conflicts.Taken(f"The name {name}", lambda: Cluster.objects.filter(name=name))
+    with platform_scope("clusters"):
+        conflicts.save(row, actor=actor, taken={"tenants_cluster_name_key": taken})
+        audit.record(actor, "cluster.created", row, detail={"flavour": row.flavour})
+    return row
+
+
+def delete_cluster(row: Cluster, *, actor: Actor) -> None:
+    """Delete a cluster that nothing is on.
+
+    Raises:
+        ForbiddenError: the actor is no platform administrator.
+        ConflictError: something is on it (``in-use``); the message says what.
+    """
+    require(actor, Action.MANAGE_PLATFORM)
+    with platform_scope("clusters"):
+        audit.record(actor, "cluster.deleted", row, detail={"flavour": row.flavour})
+        try:
+            with transaction.atomic():
+                row.delete()
+        except ProtectedError as error:
+            users = sorted(f"{user._meta.verbose_name} {user}" for user in error.protected_objects)
+            more = f" and {len(users) - _MOST_NAMED} more" if len(users) > _MOST_NAMED else ""
+            raise ConflictError(
+                f"Cluster {row} is still used by {'; '.join(users[:_MOST_NAMED])}{more}. Delete"
+                " that first.",
+                code="in-use",
+            ) from error

@@ -1,0 +1,526 @@
+"""The platform's address space: VRFs, pools and ranges, and what each tenant is granted of them.
+
+Only platform NetOps change it, and each change is on record. The database refuses overlaps, grants
+outside of pools and VRFs of others, and whatever would leave a claim without its grant; this module
+names what is in the way, which platform staff may always see.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.db.models import ProtectedError, RestrictedError
+
+from tenants import audit, locks
+from tenants.access import require
+from tenants.domain.actor import Actor
+from tenants.domain.claims import AddressRole
+from tenants.domain.roles import Action
+from tenants.errors import ConflictError, InvalidError
+from tenants.models.claim import AddressClaim, NamespaceClaim, SubnetClaim, VlanClaim, VniClaim
+from tenants.models.grant import NamespaceGrant, PrefixGrant, VlanGrant, VniGrant, span
+from tenants.models.pool import AddressPool, Purpose, VlanRange, VniRange
+from tenants.models.scoped import platform_scope
+from tenants.models.tenant import Cluster, Tenant
+from tenants.models.vrf import Vrf
+from tenants.services.claim_kinds import overlap, overlapping, supernets
+from tenants.services.conflicts import constraint_name, invalid
+
+Parent = Vrf | AddressPool | VlanRange | VniRange
+Grant = PrefixGrant | VlanGrant | VniGrant | NamespaceGrant
+_MOST_NAMED = 5
+_CLAIMS: dict[type[models.Model], tuple[type[models.Model], ...]] = {
+    PrefixGrant: (SubnetClaim, AddressClaim),
+    VlanGrant: (VlanClaim,),
+    VniGrant: (VniClaim,),
+    NamespaceGrant: (NamespaceClaim,),
+}
+
+
+def save_vrf(
+    name: str,
+    *,
+    actor: Actor,
+    owner: Tenant | None = None,
+    description: str = "",
+    vrf: Vrf | None = None,
+) -> Vrf:
+    """Make a VRF, or change ``vrf``; with an owner, only that tenant may be granted any of it.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        ConflictError: the name is taken, or other tenants have grants in it (``in-use``).
+    """
+    row = vrf or Vrf()
+    row.name, row.owner, row.description = name, owner, description
+    with _changing(row, actor):
+        _store(row)
+    return row
+
+
+def save_pool(
+    name: str,
+    vrf: Vrf,
+    prefix: str,
+    purpose: Purpose,
+    *,
+    actor: Actor,
+    description: str = "",
+    pool: AddressPool | None = None,
+) -> AddressPool:
+    """Make a pool, or change ``pool``. Grants of an earlier version that lie inside become its own.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        InvalidError: not a prefix.
+        ConflictError: it overlaps another pool (``taken``), or no longer covers what is granted
+            (``in-use``).
+    """
+    row = pool or AddressPool()
+    row.name, row.vrf, row.description = name, vrf, description
+    row.purpose, row.hint = purpose.value, None
+    with _changing(row, actor):
+        row.prefix = str(_network(prefix))
+        _check_stays(row, "vrf_id")
+        _store(row)
+        _adopt(row)
+    return row
+
+
+def save_vlan_range(
+    name: str,
+    cluster: Cluster,
+    tags: tuple[int, int],
+    *,
+    actor: Actor,
+    trunk: str = "1.1",
+    row: VlanRange | None = None,
+) -> VlanRange:
+    """Make a range of VLAN tags, first and last included, or change ``row``.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        InvalidError: not a range from 1 to 4094.
+        ConflictError: it overlaps another (``taken``), or no longer covers what is granted
+            (``in-use``).
+    """
+    _check_span(tags, 4094)
+    saved = row or VlanRange()
+    saved.name, saved.cluster, saved.trunk = name, cluster, trunk
+    saved.first, saved.last, saved.hint = *tags, None
+    with _changing(saved, actor):
+        _check_stays(saved, "cluster_id", "trunk")
+        _store(saved)
+        inside = VlanGrant.objects.filter(
+            cluster=cluster, trunk=trunk, first__gte=tags[0], last__lte=tags[1]
+        )
+        inside.filter(vlan_range=None).update(
+            vlan_range=saved, range_first=tags[0], range_last=tags[1]
+        )
+    return saved
+
+
+def save_vni_range(
+    name: str,
+    cluster: Cluster,
+    vnis: tuple[int, int],
+    *,
+    actor: Actor,
+    row: VniRange | None = None,
+) -> VniRange:
+    """Make a range of VNIs, first and last included, or change ``row``; errors as for tags."""
+    _check_span(vnis, 16777215)
+    saved = row or VniRange()
+    saved.name, saved.cluster = name, cluster
+    saved.first, saved.last, saved.hint = *vnis, None
+    with _changing(saved, actor):
+        _check_stays(saved, "cluster_id")
+        _store(saved)
+        inside = VniGrant.objects.filter(cluster=cluster, first__gte=vnis[0], last__lte=vnis[1])
+        inside.filter(vni_range=None).update(
+            vni_range=saved, range_first=vnis[0], range_last=vnis[1]
+        )
+    return saved
+
+
+def delete(row: Parent, *, actor: Actor) -> None:
+    """Delete a VRF, pool or range.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        ConflictError: something uses it (``in-use``); the message says what.
+    """
+    if isinstance(row, Vrf) and row.name == "default":
+        raise ConflictError("VRF default serves whatever names no VRF; it stays.", code="in-use")
+    _delete(row, actor)
+
+
+def reserve(cluster: Cluster, vrf: Vrf, prefix: str, *, actor: Actor, reason: str) -> AddressClaim:
+    """Keep an address or a prefix for the platform: no tenant can take any of it.
+
+    Inside a subnet that a tenant has already, only the addresses are kept.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        InvalidError: not a prefix.
+        ConflictError: a tenant has an address or a subnet in it (``taken``).
+    """
+    row = AddressClaim(
+        cluster=cluster, vrf=vrf, address=prefix, role=AddressRole.RESERVED.value, user=reason
+    )
+    with _changing(row, actor, event="address.reserved", reason=reason):
+        network = _network(prefix)
+        row.address = str(network)
+        claims = SubnetClaim.objects.filter(cluster=cluster, vrf=vrf)
+        _store(row)
+        if not claims.filter(prefix__in=supernets(network)[:-1]).exists():
+            _store(SubnetClaim(cluster=cluster, vrf=vrf, prefix=str(network), user=reason))
+    return row
+
+
+def unreserve(row: AddressClaim, *, actor: Actor) -> None:
+    """Let tenants take what was reserved.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+    """
+    require(actor, Action.MANAGE_ADDRESS_SPACE)
+    with platform_scope("address space"):
+        audit.record(actor, "address.released", row)
+        place = {"cluster_id": row.cluster_id, "vrf_id": row.vrf_id}
+        reserved = AddressClaim.objects.filter(pk=row.pk, role=AddressRole.RESERVED.value)
+        SubnetClaim.objects.filter(tenant=None, prefix=row.address, **place).delete()
+        reserved.delete()
+
+
+def grant_prefix(
+    tenant: Tenant, pool: AddressPool, *, actor: Actor, prefix: str = ""
+) -> PrefixGrant:
+    """Let the tenant take from the pool, or from a part of it.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        InvalidError: the prefix does not lie in the pool.
+        ConflictError: it has that grant already, or the VRF is another tenant's (``taken``).
+    """
+    row = PrefixGrant(
+        tenant=tenant,
+        pool=pool,
+        pool_prefix=pool.prefix,
+        vrf=pool.vrf,
+        vrf_owner=pool.vrf.owner_id or 0,
+        prefix=str(_network(prefix or pool.prefix)),
+        purpose=pool.purpose,
+    )
+    with _changing(row, actor):
+        _store(row)
+    return row
+
+
+def grant_vlans(
+    tenant: Tenant, vlan_range: VlanRange, *, actor: Actor, tags: tuple[int, int] | None = None
+) -> VlanGrant:
+    """Let the tenant take tags of the range, or of a part of it; errors as for a prefix."""
+    first, last = tags or (vlan_range.first, vlan_range.last)
+    _check_span((first, last), 4094)
+    row = VlanGrant(
+        tenant=tenant,
+        vlan_range=vlan_range,
+        range_first=vlan_range.first,
+        range_last=vlan_range.last,
+        cluster=vlan_range.cluster,
+        trunk=vlan_range.trunk,
+        first=first,
+        last=last,
+    )
+    with _changing(row, actor):
+        _store(row)
+    return row
+
+
+def grant_vnis(
+    tenant: Tenant, vni_range: VniRange, *, actor: Actor, vnis: tuple[int, int] | None = None
+) -> VniGrant:
+    """Let the tenant take identifiers of the range, or of a part of it; errors as for a prefix."""
+    first, last = vnis or (vni_range.first, vni_range.last)
+    _check_span((first, last), 16777215)
+    row = VniGrant(
+        tenant=tenant,
+        vni_range=vni_range,
+        range_first=vni_range.first,
+        range_last=vni_range.last,
+        cluster=vni_range.cluster,
+        first=first,
+        last=last,
+    )
+    with _changing(row, actor):
+        _store(row)
+    return row
+
+
+def grant_namespaces(
+    tenant: Tenant, cluster: Cluster, pattern: str, *, actor: Actor
+) -> NamespaceGrant:
+    """Let the tenant take a namespace, or with a star at the end those that begin so.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        InvalidError: not a pattern.
+        ConflictError: it has that grant already (``taken``).
+    """
+    row = NamespaceGrant(tenant=tenant, cluster=cluster, pattern=pattern)
+    with _changing(row, actor):
+        _store(row)
+    return row
+
+
+def shrink_prefix(grant: PrefixGrant, prefix: str, *, actor: Actor) -> PrefixGrant:
+    """Let the grant cover this prefix from now on: less, or as much as its pool has.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        InvalidError: the prefix does not lie in the pool.
+        ConflictError: what the tenant has taken would lie outside (``in-use``).
+    """
+    with _changing(grant, actor):
+        grant.prefix, grant.hint = str(_network(prefix)), None
+        _store(grant)
+    return grant
+
+
+def withdraw(grant: Grant, *, actor: Actor) -> None:
+    """Take a grant back.
+
+    Raises:
+        ForbiddenError: the actor may not manage the address space.
+        ConflictError: the tenant has taken something of it (``in-use``).
+    """
+    _delete(grant, actor)
+
+
+@contextmanager
+def _changing(
+    row: models.Model, actor: Actor, *, event: str = "", reason: str = ""
+) -> Iterator[None]:
+    """Rights, the platform's scope, one transaction, and the audit entry at its end."""
+    require(actor, Action.MANAGE_ADDRESS_SPACE)
+    noun = str(row._meta.verbose_name).lower().replace(" ", "-")
+    done = event or f"{noun}.{'created' if row.pk is None else 'changed'}"
+    with platform_scope("address space"):
+        if row.pk is not None and type(row) in locks.PARENTS:
+            locks.parents([row])
+        yield
+        audit.record(actor, done, row, reason=reason, detail=_detail(row))
+
+
+def _detail(row: models.Model) -> dict[str, object]:
+    named = ("prefix", "address", "first", "last", "trunk", "pattern", "purpose")
+    found = {name: getattr(row, name) for name in named if hasattr(row, name)}
+    return {**found, **{n: str(getattr(row, n)) for n in ("vrf", "cluster") if hasattr(row, n)}}
+
+
+def _check_stays(row: models.Model, *columns: str) -> None:
+    """Refuse to move what is granted to another place: the grants and claims would come along."""
+    old = type(row)._default_manager.filter(pk=row.pk).values_list(*columns).first()
+    is_moved = old is not None and old != tuple(getattr(row, column) for column in columns)
+    if is_moved and (users := _users(row)):
+        raise _in_use(row, users, "cannot move while it is granted")
+
+
+def _store(row: models.Model) -> None:
+    try:
+        row.clean_fields()
+    except ValidationError as error:
+        raise invalid(error) from error
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise _refusal(row, constraint_name(error)) from error
+
+
+def _delete(row: Parent | Grant, actor: Actor) -> None:
+    require(actor, Action.MANAGE_ADDRESS_SPACE)
+    noun = str(row._meta.verbose_name).lower().replace(" ", "-")
+    with platform_scope("address space"):
+        if type(row) in locks.PARENTS:
+            locks.parents([row])
+        audit.record(actor, f"{noun}.deleted", row, detail=_detail(row))
+        try:
+            with transaction.atomic():
+                row.delete()
+        except (ProtectedError, RestrictedError, IntegrityError) as error:
+            raise _in_use(row, _users(row), "is still used") from error
+
+
+def _adopt(pool: AddressPool) -> None:
+    """Take in grants of an earlier version; refuse a pool over those of another purpose."""
+    grants = PrefixGrant.objects.filter(
+        overlapping("prefix", ipaddress.ip_network(pool.prefix)), pool=None, vrf=pool.vrf
+    ).select_related("tenant")
+    strange = [grant for grant in grants if grant.purpose != pool.purpose and not _is_own(grant)]
+    if strange:
+        raise _in_use(
+            pool, strange, f"is for {pool.purpose}, but holds grants of {strange[0].purpose}"
+        )
+    for grant in grants:
+        inside = ipaddress.ip_network(grant.prefix).prefixlen >= _network(pool.prefix).prefixlen
+        if grant.purpose == pool.purpose and inside:
+            grant.pool, grant.pool_prefix = pool, pool.prefix
+            grant.save(update_fields=["pool", "pool_prefix"])
+
+
+def _is_own(grant: PrefixGrant) -> bool:
+    """True for an address inside a subnet of the same tenant, which no neighbour can take."""
+    around = supernets(_network(grant.prefix))
+    return SubnetClaim.objects.filter(
+        tenant=grant.tenant_id, vrf=grant.vrf_id, prefix__in=around
+    ).exists()
+
+
+def _refusal(row: Any, constraint: str) -> ConflictError | InvalidError:
+    """Words for what the database said of ``row``."""
+    name, place = str(row._meta.verbose_name), str(row)
+    if constraint.endswith("_name_key"):
+        return _taken(f"The name {place} is already taken by another {name}.")
+    if constraint.endswith("_once"):
+        return _taken(f"Tenant {row.tenant} has the grant of {place} already.")
+    if constraint.endswith(("_no_overlap", "_one_owner")):
+        others = [_named(other) for other in _overlapped(row)]
+        says = others[0] if others else "what somebody else has just taken"
+        return _taken(f"{name[0].upper()}{name[1:]} {_shown(row)} overlaps {says}.")
+    if constraint == "prefix_grant_vrf":
+        if isinstance(row, PrefixGrant):
+            return _taken(f"VRF {row.vrf} is another tenant's: nothing of it can be granted here.")
+        return _in_use(row, _strangers(row), "has grants of other tenants")
+    if constraint == "namespace_grant_pattern":
+        says = "Write a name, or how names begin with a star at the end, as in acme-*."
+        return InvalidError(says, fields={"pattern": [says]})
+    if isinstance(row, PrefixGrant | VlanGrant | VniGrant) and constraint.endswith(
+        ("_in_pool", "_in_range")
+    ):
+        says = f"{place} does not lie in the range that it is granted from."
+        return InvalidError(says, fields={"prefix": [says]})
+    return _in_use(row, _outside(row), "would no longer cover what is used")
+
+
+def _users(row: Any) -> list[Any]:
+    """What a row is used by, for people; at most a few."""
+    match row:
+        case Vrf():
+            pools = list(AddressPool.objects.filter(vrf=row)[:_MOST_NAMED])
+            grants = PrefixGrant.objects.filter(vrf=row).select_related("tenant")
+            kept = AddressClaim.objects.filter(vrf=row).select_related("tenant")
+            return [*pools, *grants[:_MOST_NAMED], *kept[:_MOST_NAMED]]
+        case AddressPool():
+            return list(PrefixGrant.objects.filter(pool=row).select_related("tenant"))
+        case VlanRange():
+            return list(VlanGrant.objects.filter(vlan_range=row).select_related("tenant"))
+        case VniRange():
+            return list(VniGrant.objects.filter(vni_range=row).select_related("tenant"))
+    found: list[Any] = []
+    for model in _CLAIMS[type(row)]:
+        claims = model._default_manager.filter(grant=row).select_related("tenant", "cluster")
+        found.extend(claims[:1000])
+    return found
+
+
+def _outside(row: Any) -> list[Any]:
+    """Those of the users that ``row``, as it would be, does not cover."""
+    return [user for user in _users(row) if not _covers(row, user)]
+
+
+def _covers(row: Any, user: Any) -> bool:
+    if isinstance(row, AddressPool):
+        network = _network(user.prefix)
+        whole = _network(row.prefix)
+        return (
+            network.version == whole.version
+            and overlap(str(network), str(whole))
+            and (network.prefixlen >= whole.prefixlen)
+        )
+    if isinstance(row, PrefixGrant):
+        text = user.prefix if isinstance(user, SubnetClaim) else user.address
+        return (
+            overlap(text, row.prefix) and _network(text).prefixlen >= _network(row.prefix).prefixlen
+        )
+    if isinstance(row, VlanRange | VniRange):
+        return bool(row.first <= user.first and user.last <= row.last)
+    return False
+
+
+def _strangers(vrf: Vrf) -> list[PrefixGrant]:
+    others = PrefixGrant.objects.filter(vrf=vrf).exclude(tenant=vrf.owner_id)
+    return list(others.select_related("tenant"))
+
+
+def _overlapped(row: Any) -> Iterator[Any]:
+    """The rows of the same kind that are in the way of ``row``."""
+    others = type(row)._default_manager.exclude(pk=row.pk)
+    match row:
+        case AddressPool():
+            here = others.filter(vrf=row.vrf)
+            yield from (pool for pool in here if overlap(pool.prefix, row.prefix))
+        case VlanRange():
+            here = others.filter(cluster=row.cluster, trunk=row.trunk)
+            yield from here.filter(first__lte=row.last, last__gte=row.first)
+        case VniRange():
+            here = others.filter(cluster=row.cluster)
+            yield from here.filter(first__lte=row.last, last__gte=row.first)
+        case AddressClaim() | SubnetClaim():
+            column = "address" if isinstance(row, AddressClaim) else "prefix"
+            near = overlapping(column, _network(getattr(row, column)))
+            here = others.filter(near, cluster=row.cluster, vrf=row.vrf)
+            yield from here.select_related("tenant")
+
+
+def _shown(row: Any) -> str:
+    """A name with what it stands for."""
+    if isinstance(row, AddressPool):
+        return f"{row} ({row.prefix})"
+    if isinstance(row, VlanRange | VniRange):
+        return f"{row} ({span(row.first, row.last)})"
+    return str(row)
+
+
+def _named(row: Any) -> str:
+    """With its kind, its tenant and what uses it."""
+    owner = f" of tenant {row.tenant}" if getattr(row, "tenant", None) else ""
+    used = f", for {row.user}" if getattr(row, "user", "") else ""
+    return f"{row._meta.verbose_name} {_shown(row)}{owner}{used}"
+
+
+def _in_use(row: models.Model, users: Sequence[Any], says: str) -> ConflictError:
+    named = [_named(user) for user in users[:_MOST_NAMED]]
+    more = f" and {len(users) - _MOST_NAMED} more" if len(users) > _MOST_NAMED else ""
+    who = f": {'; '.join(named)}{more}" if named else ""
+    kind = str(row._meta.verbose_name)
+    return ConflictError(
+        f"{kind[0].upper()}{kind[1:]} {_shown(row)} {says}{who}. Change or delete that first.",
+        code="in-use",
+    )
+
+
+def _taken(says: str) -> ConflictError:
+    return ConflictError(says, code="taken")
+
+
+def _check_span(ends: tuple[int, int], most: int) -> None:
+    if not 1 <= ends[0] <= ends[1] <= most:
+        says = f"Write a first and a last number from 1 to {most}, in this order."
+        raise InvalidError(says, fields={"first": [says]})
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        says = f"{error}; write a prefix as in 10.4.0.0/16."
+        raise InvalidError(says, fields={"prefix": [says]}) from error
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
+        says = f"{text} is an IPv4-mapped prefix; write it as IPv4."
+        raise InvalidError(says, fields={"prefix": [says]})
+    return network
