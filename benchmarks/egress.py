@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.runner import Context, Figure
 from proxyconfig.domain.compilers.local.egress import egress_resource
 from proxyconfig.domain.fields import PortRange
-from proxyconfig.domain.intent import EgressPolicy, EgressRule, Intent, SnatPool
+from proxyconfig.domain.intent import EgressPolicy, EgressRule, Grant, Intent, SnatPool
 from proxyconfig.targets.local.admin_client import AdminClient
 
 HOST = "127.0.0.1"
@@ -232,8 +232,10 @@ def _stage() -> Iterator[Stage]:
 
 
 def _intent(port: int) -> Intent:
-    rule = EgressRule(order=1, cidr=f"{HOST}/32", ports=(PortRange.single(port),), granted=True)
-    pool = SnatPool(name="pool", addresses=(SNAT_ADDRESS,))
+    rule = EgressRule(
+        order=1, cidr=f"{HOST}/32", ports=(PortRange.single(port),), granted=Grant(by=TENANT)
+    )
+    pool = SnatPool(name="pool", cluster="bench", addresses=(SNAT_ADDRESS,))
     policy = EgressPolicy(name="bench", rules=(rule,))
     return Intent(tenant=TENANT, snat_pools=(pool,), egress_policies=(policy,))
 

@@ -2,51 +2,17 @@
 
 from django.contrib import admin
 
-from proxyconfig.models import (
-    Connection,
-    EgressPolicy,
-    EgressRule,
-    IngressPolicy,
-    Listener,
-    Placement,
-    Plan,
-    Revision,
-)
+from proxyconfig.models import Connection, IntentObject, Placement, Plan, Revision
 from tenants.admin import ReadOnlyAdmin
 
 
-@admin.register(Listener)
-class ListenerAdmin(ReadOnlyAdmin[Listener]):
-    """Virtual address, port and protocol."""
+@admin.register(IntentObject)
+class IntentObjectAdmin(ReadOnlyAdmin[IntentObject]):
+    """Policies and networks, as approved."""
 
-    list_display = ("virtual_address", "port", "protocol", "tenant")
-    list_select_related = ("virtual_address", "tenant")
-
-
-@admin.register(IngressPolicy)
-class IngressPolicyAdmin(ReadOnlyAdmin[IngressPolicy]):
-    """What may come in."""
-
-    list_display = ("name", "tenant", "listener", "namespace", "service", "is_enabled")
-    list_filter = ("is_enabled",)
-    list_select_related = ("tenant", "listener__virtual_address", "namespace")
-
-
-@admin.register(EgressPolicy)
-class EgressPolicyAdmin(ReadOnlyAdmin[EgressPolicy]):
-    """What may go out."""
-
-    list_display = ("name", "tenant", "is_enabled", "updated_at")
-    list_filter = ("is_enabled",)
-    list_select_related = ("tenant",)
-
-
-@admin.register(EgressRule)
-class EgressRuleAdmin(ReadOnlyAdmin[EgressRule]):
-    """Destinations, in the order in which the proxy reads them."""
-
-    list_display = ("policy", "order", "host", "network", "ports", "granted_by", "tenant")
-    list_select_related = ("policy", "granted_by", "tenant")
+    list_display = ("name", "collection", "tenant", "cluster", "updated_by", "updated_at")
+    list_filter = ("collection",)
+    list_select_related = ("tenant", "cluster")
 
 
 @admin.register(Plan)

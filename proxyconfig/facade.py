@@ -17,11 +17,13 @@ from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 
 from proxyconfig.domain import conditions
-from proxyconfig.models import Connection, EgressPolicy, IngressPolicy, Placement, Plan
+from proxyconfig.domain.fields import Mode
+from proxyconfig.models import Connection, IntentObject, Placement, Plan
+from proxyconfig.services import templates
 from proxyconfig.services.environment import egress_password
+from tenants.domain.actor import Actor
 from tenants.domain.states import ChangeState, Direction, Health, SyncState, Verdict
 from tenants.models.scoped import TenantScoped
-from tenants.models.segment import VirtualAddress
 from tenants.models.tenant import Tenant
 
 RECENT_PLANS = 5
@@ -189,14 +191,16 @@ def summaries(tenant_ids: Collection[int]) -> dict[int, Summary]:
     The caller's scope has to let all of them through: what it hides counts as nothing.
     """
     placements = _by_tenant(Placement.objects.filter(tenant__in=tenant_ids))
-    addresses = _by_tenant(VirtualAddress.objects.filter(tenant__in=tenant_ids))
+    addresses = _by_tenant(
+        IntentObject.objects.filter(tenant__in=tenant_ids, collection="virtual-addresses")
+    )
     plans = _recent_plans(tenant_ids)
     counts = _row_counts(tenant_ids)
     ledger = _ledger_counts(tenant_ids)
     return {
         pk: _summary(
             placements[pk],
-            addresses=[row.address for row in addresses[pk]],
+            addresses=[row.spec["address"] for row in addresses[pk]],
             recent_plans=[_plan_view(plan) for plan in plans[pk]],
             counts={**_NO_COUNTS, **counts.get(pk, {}), **ledger.get(pk, {})},
         )
@@ -256,18 +260,25 @@ def _recent_plans(tenant_ids: Collection[int]) -> defaultdict[int, list[Plan]]:
     newest = Plan.objects.filter(tenant=OuterRef("pk")).values("pk")[:RECENT_PLANS]
     tenants = Tenant.objects.filter(pk__in=tenant_ids)
     wanted = tenants.values_list(Func(ArraySubquery(newest), function="unnest"))
-    return _by_tenant(Plan.objects.filter(pk__in=wanted).defer("intent", "entries"))
+    return _by_tenant(
+        Plan.objects.filter(pk__in=wanted).defer("base", "intent", "entries", "changes")
+    )
 
 
 def _row_counts(tenant_ids: Collection[int]) -> dict[int, dict[str, int]]:
     waiting = Plan.objects.filter(state=ChangeState.AWAITING_APPROVAL.value)
     found = Tenant.objects.filter(pk__in=tenant_ids).annotate(
-        ingress_count=_count_of(IngressPolicy.objects.all()),
-        egress_count=_count_of(EgressPolicy.objects.all()),
+        ingress_count=_count_of(_enforced("ingress-policies")),
+        egress_count=_count_of(_enforced("egress-policies")),
         waiting_plans=_count_of(waiting),
     )
     lines = found.values_list("pk", *_ROWS)
     return {pk: dict(zip(_ROWS, counts, strict=True)) for pk, *counts in lines}
+
+
+def _enforced(collection: str) -> QuerySet[IntentObject]:
+    """The policies that act: a staged one, or one that waits, opens nothing."""
+    return IntentObject.objects.filter(collection=collection, spec__mode=Mode.ENFORCED.value)
 
 
 def _count_of(rows: QuerySet[Any]) -> Coalesce:  # Any: of whichever model.
@@ -302,3 +313,43 @@ def _plan_view(plan: Plan) -> PlanView:
         author_name=plan.author_name,
         created_at=plan.created_at,
     )
+
+
+def save_template(
+    name: str, spec: Mapping[str, Any], *, actor: Actor, description: str = ""
+) -> None:
+    """Make a template of tenants from its JSON mapping.
+
+    Raises:
+        SluiceError: as ``services.templates.save_template``.
+    """
+    wanted = templates.read_template(dict(spec))
+    templates.save_template(name, wanted, actor=actor, description=description)
+
+
+def create_tenant_from(
+    template: str,
+    *,
+    slug: str,
+    name: str,
+    actor: Actor,
+    reason: str,
+    begin: Mapping[str, Any] | None = None,
+) -> Tenant:
+    """A new tenant of the template of that name.
+
+    Args:
+        begin: fields of ``services.templates.Begin``: where to look for what is free.
+
+    Raises:
+        SluiceError: as ``services.templates.create_tenant_from``; nothing was made.
+    """
+    created = templates.create_tenant_from(
+        templates.find_template(template),
+        slug=slug,
+        name=name,
+        actor=actor,
+        reason=reason,
+        begin=templates.Begin(**(begin or {})),
+    )
+    return created.tenant

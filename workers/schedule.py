@@ -39,6 +39,7 @@ BEAT: Final[dict[str, dict[str, object]]] = {
         task: {"task": task, "schedule": RETENTION_SECONDS, "options": {"expires": 60.0}}
         for task in (
             "tenants.forget_windows",
+            "proxyconfig.expire_plans",
             "proxyconfig.forget_connections",
             "ragapp.sweep_retention",
         )

@@ -37,6 +37,7 @@ from ragapp.services.calibration import Unheard
 from ragapp.services.tools import RunTools
 from ragapp.services.web import WayOut
 from tenants.domain.actor import Actor
+from tenants.domain.roles import PlatformRole
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.tenant import Tenant
 from tenants.services.tenants import create_tenant
@@ -45,7 +46,7 @@ from tenants.services.tenants import create_tenant
 WORKERS = 16
 PASSAGES = 8
 DELIMITER = "<<5a1ec0de>>"
-_ACTOR = Actor(name="system:benchmark", is_platform_admin=True)
+_ACTOR = Actor(name="system:benchmark", platform_role=PlatformRole.ADMIN)
 # Nothing goes out: the web is off in every run.
 _NOWHERE = WayOut("bench", "0" * 32, EgressEndpoint("http://127.0.0.1:9", {}))
 

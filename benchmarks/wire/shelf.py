@@ -19,11 +19,12 @@ from ragapp.models import Chunk as ChunkRow
 from ragapp.models import Corpus, Document, DocumentState, make_partition
 from ragapp.services import corpora, index, search, serving
 from tenants.domain.actor import Actor
+from tenants.domain.roles import PlatformRole
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.tenant import Tenant
 from tenants.services.tenants import create_tenant
 
-ACTOR = Actor(name="system:benchmark", is_platform_admin=True)
+ACTOR = Actor(name="system:benchmark", platform_role=PlatformRole.ADMIN)
 __all__ = ["Shelf", "by_whole_documents", "candidates", "fill", "new_tenant", "serving"]
 
 # Chunks that are embedded between two words to the person who waits, and saved.

@@ -5,17 +5,21 @@ Imported only after Django is set up.
 
 from dataclasses import dataclass
 
-from proxyconfig.models import IngressPolicy
-from proxyconfig.services.policies import IngressDraft, delete_ingress, save_ingress
+from proxyconfig.domain import edits, objects
+from proxyconfig.domain.edits import IngressDraft
+from proxyconfig.domain.intent import Namespace, VirtualAddress
+from proxyconfig.domain.objects import Key
+from proxyconfig.services import plans
 from tenants.domain.actor import Actor
+from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.roles import PlatformRole
+from tenants.models import NamespaceGrant, PrefixGrant, Purpose, Vrf
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.tenant import Cluster, Tenant
-from tenants.services import segments
-from tenants.services.changes import network_change
 from tenants.services.tenants import create_tenant
 
 SLUG = "bench"
-_ACTOR = Actor(name="system:benchmark", is_platform_admin=True)
+_ACTOR = Actor(name="system:benchmark", platform_role=PlatformRole.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +31,16 @@ class Scene:
 
     def open_address(self) -> None:
         """Add the ingress policy; returns once it is committed."""
-        with tenant_scope(self.tenant.pk):
-            save_ingress(self.tenant, self.draft, actor=_ACTOR, reason="benchmark")
+        self.propose(edits.save_ingress(self.draft))
 
     def close_address(self) -> None:
         """Take it away again."""
+        self.propose(edits.delete(Key("ingress-policies", self.draft.name)))
+
+    def propose(self, edit: edits.Edit) -> None:
+        """Make a change; returns once it is committed."""
         with tenant_scope(self.tenant.pk):
-            delete_ingress(IngressPolicy.objects.get(), actor=_ACTOR, reason="benchmark")
+            plans.propose(self.tenant, edit, actor=_ACTOR, reason="benchmark")
 
 
 def make(address: str, port: int) -> Scene:
@@ -41,8 +48,18 @@ def make(address: str, port: int) -> Scene:
     with platform_scope("benchmark"):
         cluster = Cluster.objects.get(name="local")
         tenant = create_tenant(SLUG, "Benchmark", actor=_ACTOR)
-    with tenant_scope(tenant.pk), network_change(tenant, actor=_ACTOR, reason="benchmark"):
-        segments.add_namespace(tenant, cluster, SLUG, actor=_ACTOR)
-        segments.add_virtual_address(tenant, cluster, address, actor=_ACTOR)
+        NamespaceGrant.objects.create(tenant=tenant, cluster=cluster, pattern=SLUG)
+        PrefixGrant.objects.create(
+            tenant=tenant,
+            vrf=Vrf.objects.get(name=DEFAULT_VRF),
+            prefix=f"{address}/32",
+            purpose=Purpose.ADDRESSES.value,
+        )
+    held = (
+        Namespace(name=SLUG, cluster=cluster.name),
+        VirtualAddress(address=address, cluster=cluster.name),
+    )
     draft = IngressDraft(name="web", virtual_address=address, port=port, namespace=SLUG)
-    return Scene(tenant, draft)
+    scene = Scene(tenant, draft)
+    scene.propose(lambda intent: objects.put(intent, *held))
+    return scene

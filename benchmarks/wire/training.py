@@ -11,7 +11,7 @@ from django.db import connection
 
 from proxyconfig.domain.compilers.local.egress import egress_resource
 from proxyconfig.domain.fields import PortRange
-from proxyconfig.domain.intent import EgressPolicy, EgressRule, Intent
+from proxyconfig.domain.intent import EgressPolicy, EgressRule, Grant, Intent, SnatPool
 from proxyconfig.services.environment import egress_password
 from proxyconfig.targets.local.admin_client import AdminClient
 from ragapp import extract
@@ -21,12 +21,13 @@ from ragapp.models import Corpus
 from ragapp.services import corpora, serving
 from ragapp.services.training import train
 from tenants.domain.actor import Actor
+from tenants.domain.roles import PlatformRole
 from tenants.models.operation import Operation
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.services.tenants import create_tenant
 
 SLUG = "bench"
-_ACTOR = Actor(name="system:benchmark", is_platform_admin=True)
+_ACTOR = Actor(name="system:benchmark", platform_role=PlatformRole.ADMIN)
 
 
 class Scene:
@@ -36,12 +37,17 @@ class Scene:
         with platform_scope("benchmark"):
             self.tenant = create_tenant(SLUG, "Benchmark", actor=_ACTOR)
         rule = EgressRule(
-            order=1, cidr="127.0.0.1/32", ports=(PortRange.single(port),), granted=True
+            order=1,
+            cidr="127.0.0.1/32",
+            ports=(PortRange.single(port),),
+            granted=Grant(by=SLUG),
         )
         policy = EgressPolicy(name="bench", rules=(rule,))
+        pool = SnatPool(name="bench", cluster="bench", addresses=("127.0.0.1",))
         credential = hashlib.sha256(egress_password(self.tenant.pk).encode()).hexdigest()
         body = egress_resource(
-            Intent(tenant=SLUG, egress_policies=(policy,)), credential_sha256=credential
+            Intent(tenant=SLUG, snat_pools=(pool,), egress_policies=(policy,)),
+            credential_sha256=credential,
         ).body
         admin = AdminClient(settings.EGRESS_ADMIN_SOCKET, name="The egress proxy")
         reply = admin.call("PUT", f"/tenants/{SLUG}", body)

@@ -1,18 +1,8 @@
-"""Policies, plans, revisions, placements and the ledger of connections."""
+"""The objects of intents, plans, revisions, placements and the ledger of connections."""
 
 from proxyconfig.models.change import Plan, Revision
 from proxyconfig.models.connection import Connection
+from proxyconfig.models.object import IntentObject
 from proxyconfig.models.placement import Placement
-from proxyconfig.models.policy import EgressPolicy, EgressRule, IngressPolicy, Listener, Protocol
 
-__all__ = [
-    "Connection",
-    "EgressPolicy",
-    "EgressRule",
-    "IngressPolicy",
-    "Listener",
-    "Placement",
-    "Plan",
-    "Protocol",
-    "Revision",
-]
+__all__ = ["Connection", "IntentObject", "Placement", "Plan", "Revision"]

@@ -8,7 +8,11 @@ from tenants.models.scoped import TenantScoped
 
 
 class Plan(TenantScoped):
-    """A frozen wish: the intent that it would make current, and what that changes on proxies."""
+    """A change of the tenant's intent, from ``base`` to ``intent``.
+
+    One that waits for a person is a change set: it says what it would do, rows do not have it yet,
+    and it is merged with what became current meanwhile when somebody approves it.
+    """
 
     state = models.CharField(
         max_length=20,
@@ -21,11 +25,16 @@ class Plan(TenantScoped):
     author_name = models.CharField(max_length=150)
     reason = models.TextField(blank=True)
     base_generation = models.BigIntegerField(help_text="The generation that it was made against.")
-    intent = models.JSONField()
+    base = models.JSONField(null=True, help_text="The intent that it was made against.")
+    intent = models.JSONField(help_text="The intent that it proposes.")
     intent_hash = models.CharField(max_length=64)
-    summary = models.CharField(max_length=300)
+    summary = models.CharField(max_length=300, help_text="In policies and networks.")
+    changes = models.JSONField(
+        default=list, help_text="[{action, collection, name, title, fields}] in display order."
+    )
+    effects = models.JSONField(default=list, help_text="What it opens and closes, in sentences.")
     entries = models.JSONField(
-        help_text="[{action, kind, name, reason, changes}] in display order."
+        help_text="[{action, cluster, kind, name, reason, changes}] on the proxies."
     )
     findings = models.JSONField(
         default=list, help_text="[{code, message}]: why a rule may not approve it."
@@ -33,6 +42,10 @@ class Plan(TenantScoped):
     decided_by = models.CharField(max_length=150, blank=True, help_text="A person, or the rule.")
     decided_at = models.DateTimeField(null=True)
     decision_comment = models.TextField(blank=True)
+    rolls_back_to = models.BigIntegerField(
+        null=True, help_text="The generation whose intent it brings back."
+    )
+    expires_at = models.DateTimeField(null=True, help_text="Until when it waits for a person.")
     trace_id = models.CharField(max_length=32, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -40,7 +53,14 @@ class Plan(TenantScoped):
         """Newest first."""
 
         ordering = ["-id"]
-        indexes = [models.Index(fields=["tenant", "-id"], name="plan_newest")]
+        indexes = [
+            models.Index(fields=["tenant", "-id"], name="plan_newest"),
+            models.Index(
+                fields=["expires_at"],
+                name="plan_waiting",
+                condition=models.Q(state=ChangeState.AWAITING_APPROVAL.value),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "id"], name="plan_tenant_id"),
         ]

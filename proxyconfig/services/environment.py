@@ -5,7 +5,7 @@ The credential is never stored: it follows from Sluice's own secret, and a proxy
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -15,10 +15,11 @@ from proxyconfig.domain.compilers.local import LocalEnvironment
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.problems import Problem
 from proxyconfig.domain.resources import Resource
-from proxyconfig.domain.target import Target
+from proxyconfig.domain.target import UNKNOWN_CADENCE, Cadence, Target
 from proxyconfig.targets import TARGETS
 from proxyconfig.targets.local import LocalSettings
 from tenants.errors import PermanentError
+from tenants.models.tenant import Cluster, Tenant
 
 
 def egress_password(tenant_id: int) -> str:
@@ -42,60 +43,77 @@ def compiler_for(flavour: str) -> Compiler:
     return COMPILERS[flavour]
 
 
-def compile_for(flavour: str, intent: Intent, *, tenant_id: int) -> tuple[Resource, ...]:
-    """What a proxy of ``flavour`` should hold for one tenant, sorted.
+def compile_for(cluster: Cluster, intent: Intent, *, tenant: Tenant) -> tuple[Resource, ...]:
+    """What a cluster's proxy should hold for one tenant, sorted.
+
+    Args:
+        intent: whole; the part for this cluster is taken out here.
 
     Raises:
         PermanentError: the flavour has no compiler.
     """
-    compiler = compiler_for(flavour)
-    return compiler.compile(intent, environment=ENVIRONMENTS[flavour](tenant_id))
+    compiler = compiler_for(cluster.flavour)
+    facts = ENVIRONMENTS[cluster.flavour](cluster, tenant)
+    return compiler.compile(intent.on(cluster.name), environment=facts)
 
 
-def compile_all(flavours: Iterable[str], intent: Intent, *, tenant_id: int) -> tuple[Resource, ...]:
-    """The same for several flavours at once; equal objects count once.
+def compile_each(
+    clusters: Iterable[Cluster], intent: Intent, *, tenant: Tenant
+) -> dict[str, tuple[Resource, ...]]:
+    """The same for several clusters, by name.
 
-    A flavour without a compiler adds nothing here: reconciling says so on its placement.
+    A flavour without a compiler gives nothing here: reconciling says so on its placement.
     """
-    resources = {
-        resource
-        for flavour in sorted(set(flavours) & set(COMPILERS))
-        for resource in compile_for(flavour, intent, tenant_id=tenant_id)
+    return {
+        cluster.name: compile_for(cluster, intent, tenant=tenant)
+        if cluster.flavour in COMPILERS
+        else ()
+        for cluster in clusters
     }
-    return tuple(sorted(resources))
 
 
-def unsupported(flavours: Iterable[str], intent: Intent) -> list[Problem]:
-    """What the proxies of these flavours cannot do, by name."""
-    return [
+def unsupported(clusters: Iterable[Cluster], intent: Intent) -> list[Problem]:
+    """What the proxies of these clusters cannot do of their parts, by name; each complaint once."""
+    complaints = [
         problem
-        for flavour in sorted(set(flavours) & set(COMPILERS))
-        for problem in COMPILERS[flavour].unsupported(intent)
+        for cluster in clusters
+        if cluster.flavour in COMPILERS
+        for problem in COMPILERS[cluster.flavour].unsupported(intent.on(cluster.name))
     ]
+    return list(dict.fromkeys(complaints))
 
 
-def target_for(flavour: str) -> Target:
-    """The proxy of a cluster of this flavour.
+def target_for(cluster: Cluster) -> Target:
+    """A cluster's proxy.
 
     Raises:
         PermanentError: this version of Sluice cannot speak to it.
     """
-    compiler_for(flavour)
-    local = LocalSettings(
-        caddy_admin=settings.CADDY_ADMIN_SOCKET,
-        egress_admin=settings.EGRESS_ADMIN_SOCKET,
-        access_log=settings.ACCESS_LOG_SOCKET,
-    )
-    return TARGETS[flavour](local)
+    compiler_for(cluster.flavour)
+    return TARGETS[cluster.flavour].make(SETTINGS[cluster.flavour](cluster))
 
 
-def _local_environment(tenant_id: int) -> LocalEnvironment:
-    password = egress_password(tenant_id)
+def cadence_of(flavour: str) -> Cadence:
+    """How often proxies of a flavour are looked at; of any flavour, known or not."""
+    return TARGETS[flavour].cadence if flavour in TARGETS else UNKNOWN_CADENCE
+
+
+def _local_environment(cluster: Cluster, tenant: Tenant) -> LocalEnvironment:
+    password = egress_password(tenant.pk)
     return LocalEnvironment(
         ingress_socket=settings.INGRESS_SOCKET,
         credential_sha256=hashlib.sha256(password.encode()).hexdigest(),
     )
 
 
-# Any: each flavour's compiler wants another environment.
-ENVIRONMENTS: Mapping[str, Any] = {"local": _local_environment}
+def _local_settings(cluster: Cluster) -> LocalSettings:
+    return LocalSettings(
+        caddy_admin=settings.CADDY_ADMIN_SOCKET,
+        egress_admin=settings.EGRESS_ADMIN_SOCKET,
+        access_log=settings.ACCESS_LOG_SOCKET,
+    )
+
+
+# Any: each flavour's compiler wants another environment, and each target other settings.
+ENVIRONMENTS: Mapping[str, Callable[[Cluster, Tenant], Any]] = {"local": _local_environment}
+SETTINGS: Mapping[str, Callable[[Cluster], Any]] = {"local": _local_settings}

@@ -4,6 +4,7 @@ The reconciler reports here step by step; ``merged`` gives the conditions to sto
 point at which the work ended.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -91,14 +92,14 @@ class Findings:
         status = Status.TRUE if is_done else Status.FALSE
         self._add(ConditionType.PROGRAMMED, status, reason, message)
 
-    def paused(self, is_paused: bool) -> None:
-        """An operator paused the tenant, or resumed it, which ends the condition."""
-        if is_paused:
-            message = "The proxy is watched and not changed until the tenant is resumed."
-            reason = Reason.PAUSED_BY_OPERATOR
-            self._add(ConditionType.PAUSED, Status.TRUE, reason, message)
-        else:
-            self._known.pop(ConditionType.PAUSED, None)
+    def paused(self, serving: int) -> None:
+        """An operator paused the tenant: its proxy holds generation ``serving``, 0 for none."""
+        message = conditions.paused_message(serving)
+        self._add(ConditionType.PAUSED, Status.TRUE, Reason.PAUSED_BY_OPERATOR, message)
+
+    def resumed(self) -> None:
+        """The tenant is not paused, which ends the condition."""
+        self._known.pop(ConditionType.PAUSED, None)
 
     def drifted(self, message: str) -> None:
         """The proxy was changed by another hand."""
@@ -188,9 +189,9 @@ def _short(value: JsonValue) -> str:
     return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}…"
 
 
-def _readable(known: Iterable[Mapping[str, JsonValue]]) -> Iterable[Condition]:
+def _readable(known: Iterable[Mapping[str, JsonValue]]) -> list[Condition]:
+    readable = []
     for plain in known:
-        try:
-            yield Condition.parse(plain)
-        except (KeyError, ValueError):
-            continue
+        with contextlib.suppress(KeyError, ValueError):
+            readable.append(Condition.parse(plain))
+    return readable

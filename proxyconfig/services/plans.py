@@ -1,224 +1,214 @@
-"""Plans: every change of intent, from the wish to the revision that workers reconcile.
+"""Plans: every change of intent, from the edit to the revision that workers reconcile.
 
-``propose`` freezes what the rows say now, compiles it, compares it with the current revision and
-asks the guardrails. Without a finding a rule approves at once; else a second person decides. Only
-an approved plan becomes a revision and raises the tenant's generation.
+``propose`` runs a pure edit on what is in force and asks rights and guardrails about the result.
+Where both are silent the rows become it at once. Else the plan waits as a change set with its base
+and its proposal, holding what it allocates, until a person who is not its author decides on it
+(``decisions``).
 """
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from proxyconfig.domain import guardrails, manifest
-from proxyconfig.domain import plan as changes
-from proxyconfig.domain.intent import Intent
-from proxyconfig.domain.problems import Problem
-from proxyconfig.domain.validation import blocking, validate
-from proxyconfig.models import EgressRule, Plan, Revision
-from proxyconfig.services import environment, placements, revisions
-from proxyconfig.services.intent import build_intent, restore_rows
+from proxyconfig.domain import edits, effects, holdings, manifest, objects
+from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.objects import ObjectChange
+from proxyconfig.models import Plan, Revision
+from proxyconfig.services import change_sets, compiled, judging, revisions
+from proxyconfig.services.judging import Draft, Seen
+from proxyconfig.services.publishing import publish
+from proxyconfig.services.rows import build_intent
 from tenants import audit
-from tenants.access import require
 from tenants.domain.actor import Actor, system
-from tenants.domain.roles import Action
+from tenants.domain.quota import Resource
 from tenants.domain.states import ChangeState
-from tenants.errors import ConflictError, ForbiddenError, InvalidError
+from tenants.errors import ConflictError
 from tenants.models.tenant import Tenant
+from tenants.services import claims, quotas
 
 RULE = "rule:auto-apply"
 NO_CHANGE = "rule:no-change"
-# How a plan ends that leaves the rows as its base revision has them; applied: without a change.
-_RESTORED = (ChangeState.REFUSED, ChangeState.CANCELLED, ChangeState.APPLIED)
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """What a plan is made of, before it is a row."""
+class Preview:
+    """What an edit would do; nothing of it is stored.
 
-    before: Intent
-    after: Intent
-    change: changes.Plan
-    findings: tuple[guardrails.Finding, ...]
-
-    @property
-    def is_empty(self) -> bool:
-        return self.before == self.after
-
-
-def lock(tenant: Tenant) -> Tenant:
-    """Take the tenant's row, so that its plans are made one after the other; ends with the
-    transaction.
+    Attributes:
+        plan: not saved; a finding in it means that the plan would wait.
+        seen: ``collection/name`` to the version in force of each object that the edit touches, ""
+            where there is none. Given to ``propose`` it makes sure that this is what was reviewed.
     """
-    # A full row lock would also stop every insert that refers to the tenant, and deadlock with
-    # a worker that has just written a plan and now wants to write its audit entry.
-    return Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+
+    plan: Plan
+    seen: dict[str, str]
 
 
-def propose(tenant: Tenant, *, actor: Actor, reason: str) -> Plan:
-    """Make a plan of what the tenant's rows say now; older open plans are superseded.
+def propose(
+    tenant: Tenant,
+    edit: Edit,
+    *,
+    actor: Actor,
+    reason: str,
+    into: Plan | None = None,
+    seen: Seen | None = None,
+    grant: bool = False,
+) -> Plan:
+    """Run ``edit`` on what is in force; the rows have the result when a rule approves it.
 
-    The plan is approved when the guardrails find nothing, and awaits approval when they do. One
-    that changes nothing against the current revision ends as applied, without a new revision.
+    A plan that changes nothing ends as applied, without a new revision.
+
+    Args:
+        into: the actor's own waiting plan that the edit joins; None for one of its own.
+        seen: as in ``Preview``: what the edit was made or reviewed against.
+        grant: grant the private networks that the change reaches; a platform administrator's right.
 
     Raises:
-        InvalidError: no reason was given, or the rows together make no valid intent.
+        InvalidError: no reason was given, or the result is no valid intent.
+        ForbiddenError: the actor lacks a right that some part of the change needs.
+        ConflictError: ``changed-meanwhile``: an object of ``seen`` is another by now; ``taken``,
+            ``in-use`` and ``plan-stale`` as their messages say.
+        QuotaError: too many plans of the tenant wait already.
     """
-    reason = _required(reason, "reason")
+    wish = _Wish(edit, change_sets.required(reason, "reason"), into, seen or {}, grant)
+    return _propose(tenant, wish, actor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """The arguments of ``propose``, and the generation that the edit brings back."""
+
+    edit: Edit
+    reason: str
+    into: Plan | None = None
+    seen: Seen = field(default_factory=dict)
+    grant: bool = False
+    rolls_back_to: int | None = None
+
+
+def _propose(tenant: Tenant, wish: _Wish, actor: Actor) -> Plan:
+    reason = wish.reason
     with transaction.atomic():
-        locked = lock(tenant)
-        clusters = placements.place(locked)
-        draft = _draft(locked, revisions.current_intent(locked), {c.flavour for c in clusters})
+        locked = change_sets.lock_tenant(tenant)
+        joined = None if wish.into is None else change_sets.own_change_set(locked, wish.into, actor)
+        draft = judging.draft(locked, wish.edit, actor=actor, joined=joined, grant=wish.grant)
+        judging.check_seen(draft.before, wish.seen)
         plan = _plan(locked, draft, actor=actor, reason=reason)
-        plan.save()
+        plan.rolls_back_to = wish.rolls_back_to
+        if joined is not None:
+            plan = _joined(joined, plan)
+        if draft.findings:
+            _wait(locked, plan, draft, actor=actor, is_new=joined is None)
+        else:
+            plan.save()
         audit.record(actor, "plan.proposed", plan, reason=reason, detail={"summary": plan.summary})
-        revisions.supersede(locked, actor=actor, states=revisions.OPEN, newer=plan)
         if draft.is_empty:
-            _decide(plan, ChangeState.APPLIED, by=NO_CHANGE)
+            claims.release(plan.pk)  # It may have been a change set that this edit emptied.
+            change_sets.end(plan, ChangeState.APPLIED, by=NO_CHANGE)
         elif not draft.findings:
-            _decide(plan, ChangeState.APPROVED, by=RULE)
+            change_sets.end(plan, ChangeState.APPROVED, by=RULE)
             audit.record(system("auto-apply", trace_id=actor.trace_id), "plan.approved", plan)
-            revisions.make_current(locked, plan, draft.after, actor=actor)
+            publish(locked, plan, draft.before, draft.after, actor=actor)
     tenant.generation = locked.generation
     return plan
 
 
-def preview(tenant: Tenant, change: Callable[[], object]) -> Plan:
-    """The plan that ``change`` would lead to; everything is rolled back, and the plan is no row.
-
-    ``change`` saves rows or calls any service. Model instances that it touches keep their new
-    values in memory: read them anew afterwards.
+def preview(
+    tenant: Tenant,
+    edit: Edit,
+    *,
+    actor: Actor,
+    into: Plan | None = None,
+    seen: Seen | None = None,
+    grant: bool = False,
+) -> Preview:
+    """What ``propose`` would do with the same arguments; nothing is written.
 
     Raises:
-        SluiceError: whatever ``change`` or the validation of its result raises.
+        SluiceError: as ``propose``, other than over its reason.
+    """
+    if into is not None:
+        into = change_sets.own(change_sets.waiting(tenant).filter(pk=into.pk).first(), into, actor)
+    draft = judging.draft(tenant, edit, actor=actor, joined=into, grant=grant)
+    judging.check_seen(draft.before, seen)
+    claims.check(tenant, holdings.claims(draft.after), actor=actor, plan=_pk(into))
+    plan = _plan(tenant, draft, actor=actor, reason="")
+    return Preview(plan, judging.versions(draft.before, [change.key for change in draft.changes]))
+
+
+def rebase(plan: Plan, *, actor: Actor, reason: str) -> Plan:
+    """Plan again: the same proposal against what is in force now, in place of a plan that waits.
+
+    Where both touched an object the plan's own wins, so the new plan's page shows what it undoes.
+
+    Raises:
+        ForbiddenError: the actor is not its author.
+        SluiceError: as ``propose``.
     """
     with transaction.atomic():
-        locked = lock(tenant)
-        before = revisions.current_intent(locked)
-        change()
-        flavours = {cluster.flavour for cluster in placements.place(locked)}
-        draft = _draft(locked, before, flavours)
-        plan = _plan(locked, draft, actor=system("preview"), reason="")
-        transaction.set_rollback(True)
-    return plan
+        tenant = change_sets.lock_tenant(plan.tenant)
+        current = change_sets.own_change_set(tenant, plan, actor)
+        wanted = objects.merge(
+            change_sets.base_of(current), build_intent(tenant), change_sets.proposal_of(current)
+        ).intent
+        claims.release(current.pk)
+        reason = change_sets.required(reason, "reason")
+        change_sets.end(current, ChangeState.SUPERSEDED, by=actor.name, comment=reason)
+        # What became current meanwhile stays, so this brings back no revision as it was.
+        is_same = current.base_generation == tenant.generation
+        rolls_back_to = current.rolls_back_to if is_same else None
+        wish = _Wish(edits.become(wanted), reason, rolls_back_to=rolls_back_to)
+        return _propose(plan.tenant, wish, actor)
 
 
-def approve(plan: Plan, *, actor: Actor, comment: str) -> Plan:
-    """Make a waiting plan current. A platform administrator's approval grants what it reaches.
-
-    Raises:
-        InvalidError: no comment was given.
-        ForbiddenError: the actor may not approve, or has written the plan or a part of it.
-        ConflictError: the plan is decided, stale, or not the one that the actor saw.
-    """
-    comment = _required(comment, "comment")
-    require(actor, Action.APPROVE_PLAN)
-    with transaction.atomic():
-        tenant = lock(plan.tenant)
-        current = _awaiting(plan)
-        if has_written(current, actor=actor):
-            raise ForbiddenError(
-                f"You proposed {current} or a part of it yourself, so a second person has to"
-                f" approve it. Ask another NetOps of {tenant}."
-            )
-        _check_fresh(tenant, current)
-        granted = _grant(tenant, current, actor)
-        _decide(current, ChangeState.APPROVED, by=actor.name, comment=comment)
-        audit.record(actor, "plan.approved", current, reason=comment, detail={"granted": granted})
-        intent = build_intent(tenant)
-        revisions.make_current(tenant, current, intent, actor=actor)
-    return current
-
-
-def refuse(plan: Plan, *, actor: Actor, comment: str) -> Plan:
-    """Turn a waiting plan down; the rows go back to what the current revision says.
+def rollback_edit(revision: Revision) -> Edit:
+    """The edit that brings an older revision's intent back.
 
     Raises:
-        InvalidError: no comment was given.
-        ForbiddenError: the actor may not decide on plans.
-        ConflictError: the plan is decided already.
+        ConflictError: it is the current one.
     """
-    comment = _required(comment, "comment")
-    require(actor, Action.APPROVE_PLAN)
-    return _turn_down(plan, ChangeState.REFUSED, "plan.refused", actor=actor, comment=comment)
+    newer = Revision.objects.filter(tenant=revision.tenant, generation__gt=revision.generation)
+    if not newer.exists():
+        raise ConflictError(
+            f"Revision {revision.generation} is the current one; there is nothing to roll back.",
+            code="revision-current",
+        )
+    return edits.become(revisions.intent_of(revision))
 
 
-def cancel(plan: Plan, *, actor: Actor, comment: str = "") -> Plan:
-    """Withdraw a waiting plan; the rows go back to what the current revision says.
+def rollback(
+    revision: Revision,
+    *,
+    actor: Actor,
+    reason: str,
+    seen: Seen | None = None,
+    grant: bool = False,
+) -> Plan:
+    """Propose an older revision's intent, through the same gates as any other change.
+
+    Grants of private networks that were withdrawn since do not come back with it, unless a
+    platform administrator grants them again.
 
     Raises:
-        ForbiddenError: the actor is neither its author nor may decide on plans.
-        ConflictError: the plan is decided already.
+        SluiceError: as ``rollback_edit`` and ``propose``.
     """
-    if not _is_author(plan, actor):
-        require(actor, Action.APPROVE_PLAN)
-    return _turn_down(plan, ChangeState.CANCELLED, "plan.cancelled", actor=actor, comment=comment)
-
-
-def rollback(revision: Revision, *, actor: Actor, reason: str) -> Plan:
-    """Wish for an older revision's intent again, through the same gates as any other change.
-
-    Raises:
-        InvalidError: no reason was given.
-        ConflictError: it is current already, or something in it has another owner by now.
-    """
-    reason = _required(reason, "reason")
-    with transaction.atomic():
-        tenant = lock(revision.tenant)
-        undone = Revision.objects.filter(tenant=tenant, generation__gt=revision.generation)
-        if not undone.exists():
-            raise ConflictError(
-                f"Revision {revision.generation} is the current one; there is nothing to roll"
-                " back.",
-                code="revision-current",
-            )
-        undone_plans = list(undone.values_list("plan_id", flat=True))
-        restore_rows(tenant, manifest.from_mapping(revision.intent), actor=actor)
-        audit.record(actor, "revision.restored", revision, reason=reason)
-        plan = propose(tenant, actor=actor, reason=reason)
-        if plan.state == ChangeState.APPROVED:
-            Plan.objects.filter(pk__in=undone_plans, state=ChangeState.APPLIED.value).update(
-                state=ChangeState.ROLLED_BACK.value
-            )
-    return plan
-
-
-def has_written(plan: Plan, *, actor: Actor) -> bool:
-    """True when the actor proposed the plan, or one that waited and that it took up.
-
-    A plan holds all that the rows say, so another person's harmless change would otherwise carry
-    the actor's own past the second pair of eyes.
-    """
-    same_base = Plan.objects.filter(
-        tenant=plan.tenant_id, base_generation=plan.base_generation, pk__lt=plan.pk
+    wish = _Wish(
+        rollback_edit(revision),
+        change_sets.required(reason, "reason"),
+        seen=seen or {},
+        grant=grant,
+        rolls_back_to=revision.generation,
     )
-    # Each of these put the rows back to the revision, so nothing from before is left in the plan.
-    restored = same_base.filter(state__in=[state.value for state in _RESTORED]).first()
-    carried = same_base.filter(state=ChangeState.SUPERSEDED.value)
-    if restored is not None:
-        carried = carried.filter(pk__gt=restored.pk)
-    parts = [plan, *carried.only("author_id", "author_name")]
-    return any(_is_author(part, actor) for part in parts)
+    return _propose(revision.tenant, wish, actor)
 
 
-def _draft(tenant: Tenant, before: Intent, flavours: set[str]) -> _Draft:
-    after = build_intent(tenant)
-    problems = blocking([*validate(after), *environment.unsupported(flavours, after)])
-    if problems:
-        raise _invalid(problems)
-    change = changes.diff(
-        environment.compile_all(flavours, after, tenant_id=tenant.pk),
-        environment.compile_all(flavours, before, tenant_id=tenant.pk),
-    )
-    proposal = guardrails.Proposal(tenant.auto_apply, before, after, change)
-    found = guardrails.findings(proposal) if after != before else ()
-    return _Draft(before, after, change, found)
-
-
-def _plan(tenant: Tenant, draft: _Draft, *, actor: Actor, reason: str) -> Plan:
+def _plan(tenant: Tenant, draft: Draft, *, actor: Actor, reason: str) -> Plan:
     state = ChangeState.AWAITING_APPROVAL if draft.findings else ChangeState.PLANNED
+    before, after = draft.before, draft.after
     return Plan(
         tenant=tenant,
         state=state.value,
@@ -226,135 +216,67 @@ def _plan(tenant: Tenant, draft: _Draft, *, actor: Actor, reason: str) -> Plan:
         author_name=actor.name,
         reason=reason,
         base_generation=tenant.generation,
-        intent=manifest.to_mapping(draft.after),
-        intent_hash=manifest.intent_hash(draft.after),
-        summary=draft.change.summary,
-        entries=[entry.plain() for entry in draft.change.changing],
+        base=manifest.to_mapping(before),
+        intent=manifest.to_mapping(after),
+        intent_hash=manifest.intent_hash(after),
+        summary=effects.summary(before, after),
+        changes=[_change_line(change) for change in draft.changes],
+        effects=list(effects.effects(before, after)),
+        entries=compiled.proxy_changes(before, after, tenant=tenant),
         findings=[finding.plain() for finding in draft.findings],
         trace_id=actor.trace_id,
     )
 
 
-# What a manifest calls a field, and what the drafts of ``policies`` call it.
-_FIELDS = {
-    "virtualAddress": "virtual_address",
-    "protocol": "protocol",
-    "port": "port",
-    "namespace": "namespace",
-    "service": "service",
-    "hostnames": "hostnames",
-    "pathPrefix": "path_prefix",
-    "sources": "allowed_sources",
-    "rules": "rules",
-    "name": "name",
-}
-_RULE = re.compile(r"\.rules\[([0-9]+)\]")
+def _change_line(change: ObjectChange) -> dict[str, Any]:  # Any: JSON.
+    label = objects.BY_NAME[change.key.collection].label
+    return {
+        "action": change.kind.value,
+        "collection": change.key.collection,
+        "name": change.key.name,
+        "title": f"{label[0].upper()}{label[1:]} {change.key.name}",
+        "fields": [field.plain() for field in effects.field_changes(change)],
+    }
 
 
-def _invalid(problems: Sequence[Problem]) -> InvalidError:
-    """All complaints at the fields that people fill in, in words without the manifest's paths."""
-    fields: dict[str, list[str]] = {}
-    for problem in problems:
-        fields.setdefault(_field(problem.path), []).append(_words(problem))
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    message = f"The change cannot be taken: {_words(problems[0])}{more}."
-    return InvalidError(message, fields=fields, code="intent.invalid")
+# What the newer edit of a change set says of the plan that it joins.
+_REPLACED = (
+    *("base_generation", "base", "intent", "intent_hash", "summary", "changes", "effects"),
+    *("entries", "findings", "state"),
+)
 
 
-def _words(problem: Problem) -> str:
-    """The complaint; one about a rule says which, since a form has one field for all of them."""
-    rule = _RULE.search(problem.path)
-    return f"rule {int(rule[1]) + 1}: {problem.message}" if rule else problem.message
+def _joined(joined: Plan, fresh: Plan) -> Plan:
+    """The waiting plan with what it became by a further edit."""
+    if fresh.base_generation != joined.base_generation:
+        # What became current meanwhile stays, so this brings back no revision as it was.
+        joined.rolls_back_to = None
+    for name in _REPLACED:
+        setattr(joined, name, getattr(fresh, name))
+    if fresh.reason != joined.reason:
+        joined.reason = f"{joined.reason}\n{fresh.reason}"
+    return joined
 
 
-def _field(path: str) -> str:
-    """The draft's field for a manifest's path; "" where there is none."""
-    words = [word.partition("[")[0] for word in path.split(".")]
-    if len(words) > 1 and words[1] == "listeners" and len(words) == 2:
-        return "port"
-    return next((_FIELDS[word] for word in words[2:] if word in _FIELDS), "")
+def _wait(tenant: Tenant, plan: Plan, draft: Draft, *, actor: Actor, is_new: bool) -> None:
+    """Store a plan that a person has to decide on, and hold what it takes."""
+    if is_new:
+        _check_room(tenant, actor)
+    plan.expires_at = timezone.now() + timedelta(days=settings.CHANGE_SET_DAYS)
+    plan.save()
+    held = holdings.claims(draft.after) - holdings.claims(draft.before)
+    claims.hold(tenant, held, plan.pk, actor=actor)
 
 
-def _required(text: str, field: str) -> str:
-    if text.strip():
-        return text.strip()
-    message = f"Say why: the {field} stands in the audit log and in the tenant's history."
-    raise InvalidError(message, fields={field: [message]}, code="reason-missing")
-
-
-def _awaiting(plan: Plan) -> Plan:
-    """The row, locked.
+def _check_room(tenant: Tenant, actor: Actor) -> None:
+    """Raise when as many plans wait as the tenant may have.
 
     Raises:
-        ConflictError: it no longer awaits a decision, or is not what the caller read.
+        QuotaError: as the message says.
     """
-    current = Plan.objects.select_for_update().get(pk=plan.pk, tenant=plan.tenant)
-    if not current.awaits_decision:
-        raise ConflictError(
-            f"{current} is {current.state} by now, so there is nothing to decide. Look at the"
-            " list of plans for the one that took its place.",
-            code="plan-decided",
-        )
-    stored = manifest.intent_hash(manifest.from_mapping(current.intent))
-    if current.intent_hash not in (plan.intent_hash,) or stored != current.intent_hash:
-        raise ConflictError(
-            f"{current} is not what you read: its content changed since. Read it again.",
-            code="plan-changed",
-        )
-    return current
+    want = quotas.Want(Resource.CHANGE_SETS, held=lambda _: change_sets.waiting(tenant).count())
+    quotas.take(tenant, want, token_id=actor.token_id)
 
 
-def _check_fresh(tenant: Tenant, plan: Plan) -> None:
-    rows = manifest.intent_hash(build_intent(tenant))
-    if plan.base_generation == tenant.generation and rows == plan.intent_hash:
-        return
-    raise ConflictError(
-        f"{plan} was made against generation {plan.base_generation} and {tenant} has moved on since"
-        f" (generation {tenant.generation}). Plan again, and have the new plan approved.",
-        code="plan-stale",
-        data={"plan": plan.pk, "generation": tenant.generation},
-    )
-
-
-def _is_author(plan: Plan, actor: Actor) -> bool:
-    if plan.author_id is not None and actor.user_id is not None:
-        return plan.author_id == actor.user_id
-    return plan.author_name == actor.name
-
-
-def _grant(tenant: Tenant, plan: Plan, actor: Actor) -> int:
-    """Grant the private networks that the plan reaches; how many rules that were."""
-    intent = manifest.from_mapping(plan.intent)
-    wanted = [(policy.name, rule.order) for policy, rule in guardrails.ungranted(intent)]
-    if not wanted:
-        return 0
-    if not actor.is_platform_admin:
-        raise ForbiddenError(
-            f"{plan} reaches private networks, which only a platform administrator may grant. Ask"
-            " one to approve it."
-        )
-    rules = EgressRule.objects.filter(tenant=tenant, granted_at__isnull=True)
-    ids = [
-        rule.pk
-        for rule in rules.select_related("policy")
-        if (rule.policy.name, rule.order) in wanted
-    ]
-    return EgressRule.objects.filter(pk__in=ids).update(
-        granted_by=actor.user_id, granted_at=timezone.now()
-    )
-
-
-def _decide(plan: Plan, state: ChangeState, *, by: str, comment: str = "") -> None:
-    plan.state, plan.decided_by, plan.decided_at = state.value, by, timezone.now()
-    plan.decision_comment = comment
-    plan.save(update_fields=["state", "decided_by", "decided_at", "decision_comment"])
-
-
-def _turn_down(plan: Plan, state: ChangeState, event: str, *, actor: Actor, comment: str) -> Plan:
-    with transaction.atomic():
-        tenant = lock(plan.tenant)
-        current = _awaiting(plan)
-        _decide(current, state, by=actor.name, comment=comment)
-        restore_rows(tenant, revisions.current_intent(tenant), actor=actor)
-        audit.record(actor, event, current, reason=comment)
-    return current
+def _pk(plan: Plan | None) -> int | None:
+    return None if plan is None else plan.pk

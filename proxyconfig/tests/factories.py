@@ -9,10 +9,6 @@ from proxyconfig.domain import manifest
 from proxyconfig.domain.intent import Intent
 from proxyconfig.models import (
     Connection,
-    EgressPolicy,
-    EgressRule,
-    IngressPolicy,
-    Listener,
     Placement,
     Plan,
     Revision,
@@ -20,10 +16,8 @@ from proxyconfig.models import (
 from tenants.domain.states import ChangeState, Direction, Verdict
 from tenants.tests.factories import (
     ClusterFactory,
-    NamespaceFactory,
     ScopedFactory,
     TenantFactory,
-    VirtualAddressFactory,
 )
 
 
@@ -35,46 +29,6 @@ class PlacementFactory(ScopedFactory):
     cluster = factory.SubFactory(ClusterFactory)
 
 
-class ListenerFactory(ScopedFactory):
-    class Meta:
-        model = Listener
-
-    tenant = factory.SubFactory(TenantFactory)
-    virtual_address = factory.SubFactory(
-        VirtualAddressFactory, tenant=factory.SelfAttribute("..tenant")
-    )
-    port = 8080
-
-
-class IngressPolicyFactory(ScopedFactory):
-    class Meta:
-        model = IngressPolicy
-
-    tenant = factory.SubFactory(TenantFactory)
-    name = factory.Sequence(lambda n: f"ingress-{n}")
-    listener = factory.SubFactory(ListenerFactory, tenant=factory.SelfAttribute("..tenant"))
-    namespace = factory.SubFactory(NamespaceFactory, tenant=factory.SelfAttribute("..tenant"))
-
-
-class EgressPolicyFactory(ScopedFactory):
-    class Meta:
-        model = EgressPolicy
-
-    tenant = factory.SubFactory(TenantFactory)
-    name = factory.Sequence(lambda n: f"egress-{n}")
-
-
-class EgressRuleFactory(ScopedFactory):
-    class Meta:
-        model = EgressRule
-
-    policy = factory.SubFactory(EgressPolicyFactory)
-    tenant = factory.SelfAttribute("policy.tenant")
-    order = factory.Sequence(lambda n: n)
-    host = "docs.example.org"
-    ports = factory.LazyFunction(lambda: [443])
-
-
 class PlanFactory(ScopedFactory):
     class Meta:
         model = Plan
@@ -84,11 +38,12 @@ class PlanFactory(ScopedFactory):
     author_name = "somebody"
     reason = "because"
     base_generation = 0
+    base = factory.LazyAttribute(lambda row: manifest.to_mapping(Intent(tenant=row.tenant.slug)))
     intent = factory.LazyAttribute(lambda row: manifest.to_mapping(Intent(tenant=row.tenant.slug)))
     intent_hash = factory.LazyAttribute(
         lambda row: manifest.intent_hash(Intent(tenant=row.tenant.slug))
     )
-    summary = "0 added, 0 changed, 0 deleted"
+    summary = "No changes"
     entries = factory.LazyFunction(list)
 
 

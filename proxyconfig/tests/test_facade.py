@@ -6,13 +6,19 @@ import pytest
 from django.utils import timezone
 
 from proxyconfig import facade
-from proxyconfig.tests.factories import (
-    ConnectionFactory,
-    EgressPolicyFactory,
-    IngressPolicyFactory,
-    PlacementFactory,
-    PlanFactory,
+from proxyconfig.domain.fields import Mode
+from proxyconfig.domain.intent import (
+    Backend,
+    EgressPolicy,
+    EgressRule,
+    IngressPolicy,
+    Listener,
+    Namespace,
+    PortRange,
+    VirtualAddress,
 )
+from proxyconfig.tests.factories import ConnectionFactory, PlacementFactory, PlanFactory
+from proxyconfig.tests.holding import settle
 from tenants.domain.states import ChangeState, Direction, Health, SyncState, Verdict
 from tenants.models.scoped import platform_scope
 from tenants.tests.factories import ClusterFactory
@@ -61,6 +67,33 @@ def test_summary_of_a_new_tenant_is_all_zero(alice):
     assert (summary.allowed, summary.denied, summary.drifted_at) == (0, 0, None)
 
 
+def ingress(number: int):
+    """A policy on an address of its own."""
+    address, name = f"127.110.{number}.1", f"rag-{number}"
+    return (
+        Namespace(name=name, cluster="local"),
+        VirtualAddress(address=address, cluster="local"),
+        Listener(name=f"http-{number}", cluster="local", virtual_address=address, port=80),
+        IngressPolicy(
+            name=f"web-{number}",
+            listener=f"http-{number}",
+            backend=Backend(namespace=name, service="rag", port=80),
+        ),
+    )
+
+
+def egress(name: str, mode: Mode = Mode.ENFORCED) -> EgressPolicy:
+    rule = EgressRule(order=1, host="docs.example.org", ports=(PortRange.single(443),))
+    return EgressPolicy(name=name, rules=(rule,), mode=mode)
+
+
+def test_staged_policy_is_not_counted_as_live(alice, cluster):
+    settle(alice.tenant, egress("later", Mode.STAGED))
+
+    with alice.acting():
+        assert facade.summary(alice.tenant).egress_count == 0
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 def test_summary_tells_the_worst_and_counts(alice, rows, django_assert_num_queries):
     tenant = alice.tenant
@@ -75,8 +108,7 @@ def test_summary_tells_the_worst_and_counts(alice, rows, django_assert_num_queri
         drift_message="something",
     )
     for number in range(rows):
-        IngressPolicyFactory(tenant=tenant, listener__port=9000 + number)
-        EgressPolicyFactory(tenant=tenant)
+        settle(tenant, *ingress(number), egress(f"docs-{number}"))
         PlanFactory(tenant=tenant)
         ConnectionFactory(tenant=tenant)
         ConnectionFactory(tenant=tenant, direction=Direction.IN.value)
@@ -95,10 +127,11 @@ def test_summary_tells_the_worst_and_counts(alice, rows, django_assert_num_queri
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_summaries_keep_the_tenants_apart(rows, ada, django_assert_num_queries):
+    ClusterFactory()
     tenants = [ConnectionFactory().tenant for _number in range(rows)]
     for tenant in tenants:
         PlanFactory.create_batch(facade.RECENT_PLANS + 1, tenant=tenant)
-        IngressPolicyFactory(tenant=tenant)
+        settle(tenant, *ingress(tenant.pk % 250))
     ids = [tenant.pk for tenant in tenants]
 
     with platform_scope("test"), django_assert_num_queries(5):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from proxyconfig.services import connections
+from proxyconfig.services import connections, decisions
 from proxyconfig.services import reconcile as service
 from workers.celery import app
 
@@ -45,6 +45,12 @@ def sweep() -> int:
             args=(placement_id,), priority=ROUTINE_PRIORITY, expires=EXPIRES_SECONDS
         )
     return len(due)
+
+
+@app.task(name="proxyconfig.expire_plans", soft_time_limit=60, time_limit=90)
+def expire_plans() -> int:
+    """Withdraw the plans on which nobody decided in time."""
+    return decisions.expire(timezone.now())
 
 
 @app.task(name="proxyconfig.forget_connections", soft_time_limit=240, time_limit=270)

@@ -17,6 +17,7 @@ from ragapp.tests.conftest import acme, alice, cluster, egress, embedder
 from ragapp.tests.factories import CorpusFactory, indexed
 from ragapp.tests.services.test_train import wait_for
 from tenants.domain.actor import Actor
+from tenants.domain.roles import PlatformRole
 from tenants.domain.states import AnswerEnd, OperationState
 from tenants.models import platform_scope, tenant_scope
 from tests.wire import reader, server
@@ -32,7 +33,7 @@ pytestmark = [
 ]
 
 KEY = key_of(8)
-PLATFORM = Actor(name="test", is_platform_admin=True)
+PLATFORM = Actor(name="test", platform_role=PlatformRole.ADMIN)
 
 
 @contextmanager

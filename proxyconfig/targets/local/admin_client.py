@@ -67,27 +67,39 @@ class AdminClient:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Ask once.
+        """Ask, and once more where the connection was dropped without an answer.
+
+        Caddy replaces its admin listener at each change and may drop who comes at that moment.
+        Every call that the targets make may be made twice.
 
         Raises:
             TransientError: nobody listens on the socket, or no answer came in time.
         """
         fields = {"Content-Type": "application/json", **(headers or {})}
         content = canonical_json(body) if method in ("POST", "PUT", "PATCH") else None
-        connection = _UnixConnection(self._path)
         try:
-            connection.request(method, path, body=content, headers=fields)
-            response = connection.getresponse()
-            raw, etag = response.read(), response.getheader("Etag", "")
+            try:
+                return self._ask(method, path, content, fields)
+            except (ConnectionResetError, BrokenPipeError):
+                return self._ask(method, path, content, fields)
         except (OSError, HTTPException) as error:
             message = (
                 f"{self._name} does not answer on its admin socket ({type(error).__name__}). "
                 f"It is tried again; see that its process runs."
             )
             raise TransientError(message, code="proxy.unreachable") from error
+
+    def _ask(
+        self, method: str, path: str, content: bytes | None, fields: Mapping[str, str]
+    ) -> Reply:
+        connection = _UnixConnection(self._path)
+        try:
+            connection.request(method, path, body=content, headers=fields)
+            response = connection.getresponse()
+            raw = response.read()
+            return Reply(response.status, _parsed(raw), response.getheader("Etag", ""))
         finally:
             connection.close()
-        return Reply(response.status, _parsed(raw), etag)
 
 
 def _parsed(raw: bytes) -> JsonValue:

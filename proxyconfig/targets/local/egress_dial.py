@@ -13,11 +13,14 @@ from proxyconfig.domain.notation import IpAddress
 from proxyconfig.targets.local.egress_rules import (
     Decision,
     Destination,
+    NoSourceError,
     TenantPolicy,
     decide,
     decide_unresolved,
+    denied_by_default,
     source_address,
 )
+from tenants.domain.states import Verdict
 
 Resolver = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
 
@@ -65,10 +68,12 @@ async def routes(
 ) -> list[Route] | Decision:
     """Ways to the destination, or the denial.
 
-    One denied address among several denies all: which of them a client gets must not be luck.
+    One denied address among several denies all: which of them a client gets must not be luck. An
+    address of a family that the tenant has no SNAT address for is no way; without any other, that
+    is the denial.
 
     Raises:
-        DialError: the name does not resolve, or the SNAT pool does not fit the address.
+        DialError: the name does not resolve.
     """
     certain = decide_unresolved(policy, destination, now=now)
     if certain is not None:
@@ -77,18 +82,18 @@ async def routes(
     if not addresses:
         addresses = [*await _resolved(destination, resolver, timeout_seconds)]
     found = []
+    sourceless = denied_by_default(policy, destination)
     for address in addresses:
         decision = decide(policy, destination, address, now=now)
         if not decision.is_allowed:
             return decision
         try:
             snat = source_address(decision.snat, address)
-        except ValueError as error:
-            raise DialError(
-                502, "proxy_configuration_error", f"For {destination} {error}."
-            ) from error
-        found.append(Route(unmapped(address), decision, snat))
-    return found
+        except NoSourceError as error:
+            sourceless = Decision(Verdict.DENIED, decision.rule_id, str(error))
+        else:
+            found.append(Route(unmapped(address), decision, snat))
+    return found or sourceless
 
 
 async def _resolved(

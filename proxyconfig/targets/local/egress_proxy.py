@@ -33,6 +33,7 @@ from proxyconfig.targets.local.egress_request import (
 )
 from proxyconfig.targets.local.egress_rules import (
     Decision,
+    NoSourceError,
     TenantPolicy,
     decide,
     source_address,
@@ -363,6 +364,6 @@ def _no_longer(tunnel: Tunnel, policy: TenantPolicy | None, now: datetime) -> st
         return f"no longer allowed, now decided by {decision.rule_id}"
     try:
         snat = source_address(decision.snat, tunnel.address)
-    except ValueError as error:
-        return str(error)
+    except NoSourceError:
+        return "its SNAT address was taken away"
     return "" if snat == tunnel.snat else "its SNAT address changed"

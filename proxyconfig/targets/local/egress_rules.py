@@ -280,20 +280,29 @@ def denied_by_default(
     return Decision(Verdict.DENIED, policy.default_rule_id, message)
 
 
+class NoSourceError(ValueError):
+    """No SNAT address can be the source of a connection, which is then not made."""
+
+
 def source_address(snat: Sequence[IpAddress], address: IpAddress) -> IpAddress | None:
     """The SNAT address to bind for a connection to ``address``; None to leave it to the system.
 
-    A loopback SNAT address cannot reach beyond the machine, so it is bound only for loopback
-    destinations.
+    The first of the destination's family is taken. A loopback address reaches nothing beyond the
+    machine: it is bound for loopback destinations only, and a pool of nothing else, which is a
+    demonstration on one machine, leaves public destinations to the operating system.
 
     Raises:
-        ValueError: the pool has addresses that matter here, but none of the destination's family.
+        NoSourceError: there is none: traffic must not leave from an address that is not the
+            tenant's.
     """
     plain = unmapped(address)
-    usable = [source for source in snat if plain.is_loopback or not source.is_loopback]
-    if not usable:
-        return None
-    for source in usable:
-        if source.version == plain.version:
+    for source in snat:
+        if source.version == plain.version and (plain.is_loopback or not source.is_loopback):
             return source
-    raise ValueError(f"the SNAT pool has no IPv{plain.version} address for {plain}")
+    is_demonstration = bool(snat) and all(source.is_loopback for source in snat)
+    if is_demonstration and is_public(plain):
+        return None
+    raise NoSourceError(
+        f"No SNAT address of this tenant for IPv{plain.version} destinations. "
+        f"Ask NetOps to add one."
+    )

@@ -3,11 +3,12 @@
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from proxyconfig.domain.compilers.local import CADDY_SERVER
 from proxyconfig.domain.plan import PlanAction, PlanEntry
 from proxyconfig.domain.resources import Resource
-from proxyconfig.domain.target import Footprint, Outcome, Probe
+from proxyconfig.domain.target import Cadence, Footprint, Outcome, Probe
 from proxyconfig.targets.local.caddy import Caddy
 from proxyconfig.targets.local.caddy_base import base_config
 from proxyconfig.targets.local.egress import Egress
@@ -26,6 +27,11 @@ class LocalSettings:
 
 class LocalTarget:
     """Fulfils ``domain.target.Target`` with Caddy and the egress proxy."""
+
+    # Calls take milliseconds here, so a short lease is enough and a killed worker is soon replaced.
+    cadence = Cadence(
+        check_every=timedelta(seconds=2), lease_seconds=4.0, resend_after=timedelta(seconds=4)
+    )
 
     def __init__(self, settings: LocalSettings) -> None:
         base = base_config(admin_socket=settings.caddy_admin, access_log_socket=settings.access_log)

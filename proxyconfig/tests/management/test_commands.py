@@ -13,14 +13,14 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
+from proxyconfig.domain import edits
+from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortRange
 from proxyconfig.facade import egress_endpoint
 from proxyconfig.models import Connection
-from proxyconfig.services import policies
-from proxyconfig.services.policies import RuleDraft
+from proxyconfig.services import plans
 from proxyconfig.services.reconcile import placements_of, reconcile
 from proxyconfig.targets.local.admin_client import AdminClient
 from proxyconfig.tests.factories import PlacementFactory
-from proxyconfig.tests.services.drafts import egress
 from proxyconfig.tests.targets.local_processes import (
     PATIENCE_SECONDS,
     EchoFarSide,
@@ -99,9 +99,12 @@ def far_side() -> Iterator[EchoFarSide]:
 def allowed(ada, network, caddy, command, settings, far_side) -> Tenant:
     """Acme may reach the far side, and the proxy knows."""
     settings.CADDY_ADMIN_SOCKET, settings.ACCESS_LOG_SOCKET = caddy.admin_socket, caddy.log_socket
-    rule = RuleDraft(network="127.0.0.1/32", ports=(far_side.port,))
+    ports = (PortRange.single(far_side.port),)
+    policy = EgressPolicy(
+        name="docs", rules=(EgressRule(order=1, cidr="127.0.0.1/32", ports=ports),)
+    )
     with ada.acting() as actor:
-        policies.save_egress(ada.tenant, egress(rule), actor=actor, reason="test")
+        plans.propose(ada.tenant, edits.create(policy), actor=actor, reason="test", grant=True)
     fill(ada.tenant)
     return ada.tenant
 

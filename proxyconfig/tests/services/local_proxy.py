@@ -95,6 +95,8 @@ def get(address: str, port: int = 8080) -> dict[str, object] | int:
 class InterruptedTarget:
     """The local target, with a hook before each call: where a worker can die, or time can pass."""
 
+    cadence = LocalTarget.cadence
+
     def __init__(self, target: LocalTarget) -> None:
         self._target = target
         self.calls: list[str] = []

@@ -1,4 +1,4 @@
-"""Which placements are due, and the lease that guards them."""
+"""Where a tenant is placed, and which placements are due."""
 
 from datetime import timedelta
 
@@ -6,11 +6,15 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from proxyconfig.domain.intent import Intent
+from proxyconfig.domain.target import UNKNOWN_CADENCE
 from proxyconfig.models import Placement
 from proxyconfig.services import placements
-from proxyconfig.services.placements import LeaseLostError, due_placements
+from proxyconfig.services.placements import due_placements
+from proxyconfig.targets.local import LocalTarget
 from proxyconfig.tests.factories import PlacementFactory
-from tenants.models import platform_scope
+from proxyconfig.tests.services.wishes import both, network
+from tenants.models import platform_scope, tenant_scope
 from tenants.tests.factories import ClusterFactory, TenantFactory
 
 NOW = timezone.now()
@@ -23,11 +27,6 @@ def placed(generation=0, observed=0, **fields):
     tenant = TenantFactory(generation=generation)
     values = {"next_check_at": SOON, "next_attempt_at": AGO, "observed_generation": observed}
     return PlacementFactory(tenant=tenant, **{**values, **fields}).pk
-
-
-def claimed(pk):
-    with platform_scope("test"):
-        return placements.claim(pk)
 
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +45,21 @@ def test_found_ones_are_put_off_until_their_message_counts_as_lost():
 
     assert sorted(due_placements(NOW, 10)) == sorted(due)
     assert due_placements(NOW, 10) == []
-    assert sorted(due_placements(NOW + placements.RESEND_AFTER, 10)) == sorted(due)
+    assert sorted(due_placements(NOW + LocalTarget.cadence.resend_after, 10)) == sorted(due)
+
+
+def test_each_flavour_is_put_off_by_its_own_cadence():
+    far = ClusterFactory(name="far", flavour="spk")
+    local, unknown = placed(next_check_at=AGO), placed(next_check_at=AGO, cluster=far)
+
+    due_placements(NOW, 10)
+
+    with platform_scope("test"):
+        rows = dict(Placement.objects.values_list("pk", "next_check_at"))
+    assert rows == {
+        local: NOW + LocalTarget.cadence.resend_after,
+        unknown: NOW + UNKNOWN_CADENCE.resend_after,
+    }
 
 
 def test_one_that_backs_off_is_left_alone_until_its_time():
@@ -89,7 +102,7 @@ def test_sweep_of_two_thousand_tenants_reads_by_index():
             ]
         )
         with connection.cursor() as cursor:
-            cursor.execute("EXPLAIN " + placements._DUE, {"now": NOW, "until": SOON, "limit": 50})
+            cursor.execute("EXPLAIN " + placements._DUE, placements._due_parameters(NOW, 50))
             steps = "\n".join(row[0] for row in cursor.fetchall())
 
     assert "placement_due_check" in steps
@@ -97,26 +110,34 @@ def test_sweep_of_two_thousand_tenants_reads_by_index():
     assert len(due_placements(NOW, 50)) == 50
 
 
-def test_claim_is_taken_once_until_it_runs_out():
-    pk = placed()
-
-    assert claimed(pk) is not None
-    assert claimed(pk) is None
-    with platform_scope("test"):
-        Placement.objects.update(lease_until=AGO)
-    assert claimed(pk) is not None
+def placed_on(tenant, intent):
+    """The clusters of every placement after ``place``, and those that it gave back."""
+    with tenant_scope(tenant.pk):
+        given = placements.place(tenant, intent)
+        rows = Placement.objects.values_list("cluster__name", flat=True)
+        return sorted(rows), [cluster.name for cluster in given]
 
 
-def test_holder_of_an_old_lease_can_neither_renew_nor_write():
-    pk = placed()
-    old = claimed(pk)
-    with platform_scope("test"):
-        Placement.objects.update(lease_until=AGO)
-    claimed(pk)
+def test_tenant_is_placed_on_each_cluster_that_its_intent_names():
+    tenant, a, b = TenantFactory(), ClusterFactory(name="a"), ClusterFactory(name="b")
+    ClusterFactory(name="c")
 
-    with pytest.raises(LeaseLostError):
-        placements.renew(old)
-    with pytest.raises(LeaseLostError):
-        placements.write(old, {"attempts": 99})
-    with platform_scope("test"):
-        assert Placement.objects.get(pk=pk).attempts == 0
+    first = placed_on(tenant, both(network(tenant, a), network(tenant, b, address="127.110.2.1")))
+    second = placed_on(tenant, network(tenant, b))
+
+    assert first == (["a", "b"], ["a", "b"])
+    assert second == (["a", "b"], ["b"])
+    assert placements.is_ending(a, network(tenant, b))
+    assert not placements.is_ending(b, network(tenant, b))
+
+
+def test_tenant_that_names_no_cluster_goes_to_the_only_one():
+    tenant, a = TenantFactory(), ClusterFactory(name="a")
+    nothing = Intent(tenant=tenant.slug)
+    assert not placements.is_ending(a, nothing)
+
+    assert placed_on(tenant, nothing) == (["a"], ["a"])
+
+    ClusterFactory(name="b")
+    assert placed_on(TenantFactory(), nothing) == ([], [])
+    assert placements.is_ending(a, nothing)

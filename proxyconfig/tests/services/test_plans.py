@@ -1,385 +1,587 @@
-"""The way of a plan: proposed, decided, superseded, rolled back, or only looked at."""
+"""Rows hold only what is approved: what waits, what merges, what is refused, and what it leaves."""
 
-import dataclasses
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.utils import timezone
 
-from proxyconfig.domain import manifest
-from proxyconfig.models import (
+from proxyconfig.domain import edits, objects
+from proxyconfig.domain.edits import IngressDraft
+from proxyconfig.domain.intent import (
+    AddressList,
     EgressPolicy,
     EgressRule,
-    IngressPolicy,
-    Placement,
-    Plan,
-    Revision,
+    Intent,
+    PortRange,
+    Segment,
+    SnatPool,
+    Subnet,
+    VirtualAddress,
+    VlanLink,
+    VxlanLink,
 )
-from proxyconfig.services import plans, policies, revisions
-from proxyconfig.services.intent import build_intent
-from proxyconfig.tests.conftest import SNAT_ADDRESS
-from proxyconfig.tests.services.drafts import egress, ingress, private
-from tenants.domain.roles import Role
-from tenants.domain.states import ChangeState, OperationState
-from tenants.errors import ConflictError, ForbiddenError, InvalidError
-from tenants.models import AuditEntry, Operation, SnatAddress, Tenant
-from tenants.services import segments
-from tenants.tests.factories import ClusterFactory, MembershipFactory
-from tenants.tests.people import person
+from proxyconfig.domain.objects import Key
+from proxyconfig.models import IntentObject, Placement, Plan, Revision
+from proxyconfig.services import change_sets, decisions, plans, revisions
+from proxyconfig.services.rows import build_intent
+from proxyconfig.tests.conftest import ADDRESS, SNAT_ADDRESS
+from proxyconfig.tests.holding import grant, publish, settle
+from tenants.domain.roles import PlatformRole, Role
+from tenants.domain.states import ChangeState
+from tenants.errors import ConflictError, ForbiddenError, InvalidError, QuotaError
+from tenants.models import AuditEntry, Tenant, VlanClaim, VniClaim, platform_scope, tenant_scope
+from tenants.models.member import Membership
+from tenants.tests.people import Person, person
 
-pytestmark = pytest.mark.usefixtures("network")
+PUBLIC_PORT = 80
 
 
 @pytest.fixture
-def dora(acme):
+def erin(acme) -> Person:
     """A second NetOps of acme."""
-    return person("dora", acme, Role.NETOPS)
+    return person("erin", acme, Role.NETOPS)
 
 
 @pytest.fixture
-def careful(alice):
-    """Acme with a second person for every change."""
-    with alice.acting():
-        Tenant.objects.filter(pk=alice.tenant.pk).update(auto_apply=False)
-    return alice
+def dora(acme) -> Person:
+    """DevOps of acme."""
+    return person("dora", acme, Role.DEVOPS)
 
 
-@pytest.fixture
-def waiting(careful) -> Plan:
-    """A plan of Alice's that a second person has to approve."""
-    with careful.acting() as actor:
-        return policies.save_ingress(careful.tenant, ingress(), actor=actor, reason="open it")
+def ingress(**fields) -> IngressDraft:
+    values = {"name": "web", "virtual_address": ADDRESS, "port": 8080, "namespace": "acme-rag"}
+    return IngressDraft(**{**values, **fields})
 
 
-def test_approved_plan_becomes_a_revision_with_its_operation(alice):
+def egress(name: str = "docs", *rules: EgressRule) -> EgressPolicy:
+    return EgressPolicy(name=name, rules=rules or (to("docs.example.org"),))
+
+
+def to(host: str | None = None, *, cidr: str | None = None, order: int = 1) -> EgressRule:
+    return EgressRule(order=order, host=host, cidr=cidr, ports=(PortRange.single(443),))
+
+
+def propose(who: Person, edit, **terms) -> Plan:
+    with who.acting() as actor:
+        return plans.propose(who.tenant, edit, actor=actor, reason="because", **terms)
+
+
+def open_wide(who: Person, name: str = "open", port: int = PUBLIC_PORT) -> Plan:
+    """A plan that has to wait: anybody may come in on a privileged port."""
+    plan = propose(who, edits.save_ingress(ingress(name=name, port=port)))
+    assert plan.state == ChangeState.AWAITING_APPROVAL
+    return plan
+
+
+def decide(who: Person, plan: Plan, how=decisions.approve, **terms) -> Plan:
+    with who.acting() as actor:
+        return how(plan, actor=actor, comment="looked at it", **terms)
+
+
+def approve_everything(tenant) -> None:
+    """Have a second person approve every change of the tenant."""
+    with platform_scope("test"):
+        Tenant.objects.filter(pk=tenant.pk).update(auto_apply=False)
+
+
+def rows(tenant) -> Intent:
+    with tenant_scope(tenant.pk):
+        return build_intent(tenant)
+
+
+def current(tenant) -> Intent:
+    with tenant_scope(tenant.pk):
+        return revisions.current(tenant).intent
+
+
+def states(tenant) -> list[str]:
+    with tenant_scope(tenant.pk):
+        return list(Plan.objects.order_by("pk").values_list("state", flat=True))
+
+
+def test_harmless_edit_is_in_force_at_once(alice, network):
+    plan = propose(alice, edits.save_ingress(ingress()))
+
+    assert plan.state == ChangeState.APPROVED
+    assert [policy.name for policy in rows(alice.tenant).ingress_policies] == ["web"]
+    assert rows(alice.tenant) == current(alice.tenant)
+    assert plan.summary == "1 policy added, 1 listener added"
+    assert f"Any client can reach {ADDRESS}:8080" in plan.effects
+
+
+def test_edit_that_changes_nothing_makes_no_revision(alice, network):
+    propose(alice, edits.save_ingress(ingress()))
+    before = alice.tenant.generation
+
+    plan = propose(alice, edits.save_ingress(ingress(), name="web"))
+
+    assert (plan.state, plan.summary) == (ChangeState.APPLIED, "No changes")
+    with tenant_scope(alice.tenant.pk):
+        assert Revision.objects.latest("generation").generation == before
+
+
+def test_plan_that_waits_leaves_the_rows_and_stops_nobody(alice, erin, network):
+    before = rows(alice.tenant)
+    waiting = open_wide(alice)
+
+    assert rows(alice.tenant) == before == current(alice.tenant)
+    harmless = propose(erin, edits.create(egress()))
+
+    assert harmless.state == ChangeState.APPROVED
+    with tenant_scope(alice.tenant.pk):
+        assert Plan.objects.get(pk=waiting.pk).state == ChangeState.AWAITING_APPROVAL
+        assert set(change_sets.pending(alice.tenant)) == {
+            Key("ingress-policies", "open"),
+            Key("listeners", "http-127-110-1-1-80"),
+        }
+
+
+@pytest.mark.parametrize("how", [decisions.refuse, decisions.cancel])
+def test_turning_a_plan_down_undoes_nothing(alice, erin, network, how):
+    waiting = open_wide(alice)
+    propose(erin, edits.create(egress()))
+    before = rows(alice.tenant)
+
+    decide(erin, waiting, how)
+
+    assert rows(alice.tenant) == before == current(alice.tenant)
+    assert [policy.name for policy in before.egress_policies] == ["docs"]
+
+
+def test_approval_merges_with_what_became_current_meanwhile(alice, erin, network):
+    waiting = open_wide(alice)
+    propose(erin, edits.create(egress()))
+
+    decide(erin, waiting)
+
+    merged = rows(alice.tenant)
+    assert [policy.name for policy in merged.ingress_policies] == ["open"]
+    assert [policy.name for policy in merged.egress_policies] == ["docs"]
+    assert merged == current(alice.tenant)
+
+
+def test_same_object_on_both_sides_is_stale_and_both_are_named(alice, erin, network):
+    propose(alice, edits.save_ingress(ingress()))
+    waiting = propose(alice, edits.save_ingress(ingress(port=PUBLIC_PORT), name="web"))
+    propose(erin, edits.save_ingress(ingress(description="front door"), name="web"))
+
+    with pytest.raises(ConflictError, match="ingress policy web") as caught:
+        decide(erin, waiting)
+
+    assert caught.value.code == "plan-stale"
+    assert caught.value.data["objects"] == ["ingress-policies/web"]
+    assert rows(alice.tenant) == current(alice.tenant)
+
+
+def test_author_plans_again_after_a_conflict(alice, erin, network):
+    propose(alice, edits.save_ingress(ingress()))
+    waiting = propose(alice, edits.save_ingress(ingress(port=PUBLIC_PORT), name="web"))
+    propose(erin, edits.save_ingress(ingress(description="front door"), name="web"))
+
     with alice.acting() as actor:
-        plan = policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
+        again = plans.rebase(waiting, actor=actor, reason="once more")
+    decide(erin, again)
 
-        revision = Revision.objects.get()
-        operation = Operation.objects.get()
-    assert (revision.generation, revision.plan_id) == (1, plan.pk)
-    assert revision.intent_hash == plan.intent_hash
-    assert manifest.intent_hash(manifest.from_mapping(revision.intent)) == plan.intent_hash
-    assert operation.title == "Apply revision 1: 1 added, 0 changed, 0 deleted"
-    assert (operation.target_id, operation.state) == (plan.pk, OperationState.QUEUED)
+    (policy,) = rows(alice.tenant).ingress_policies
+    assert policy.listener == "http-127-110-1-1-80"
 
 
-def test_plan_says_what_changes_without_secrets(alice):
+def test_two_harmless_halves_of_the_internet_are_found_when_they_meet(alice, erin, network):
+    first = [f"{n}.0.0.0/9" for n in range(11, 12)]
+    second = [f"{n}.0.0.0/9" for n in range(12, 13)]
+    waiting = propose(
+        alice,
+        lambda intent: edits.create(
+            egress("half", *(to(cidr=cidr, order=n) for n, cidr in enumerate(first)))
+        )(edits.save_ingress(ingress(name="open", port=PUBLIC_PORT))(intent)),
+    )
+    propose(
+        erin,
+        edits.create(
+            egress(
+                "other",
+                *(to(cidr=cidr, order=n) for n, cidr in enumerate((*second, "13.0.0.0/16"))),
+            )
+        ),
+    )
+
+    with pytest.raises(ConflictError) as caught:
+        decide(erin, waiting)
+
+    assert caught.value.code == "plan-stale"
+    assert "internet" in caught.value.message or "IPv4" in caught.value.message
+
+
+def test_merge_that_makes_no_valid_intent_is_stale(alice, erin, network):
+    waiting = open_wide(alice)
+    propose(erin, edits.delete(Key("virtual-addresses", f"local:{ADDRESS}")))
+
+    with pytest.raises(ConflictError) as caught:
+        decide(erin, waiting)
+
+    assert caught.value.code == "plan-stale"
+    assert ADDRESS in caught.value.message
+
+
+def test_author_does_not_approve(alice, network):
+    with pytest.raises(ForbiddenError, match="another person must approve"):
+        decide(alice, open_wide(alice))
+
+
+def test_author_who_lost_the_right_makes_the_plan_stale(dora, erin, network):
+    waiting = open_wide(dora)
+    with platform_scope("test"):
+        Membership.objects.filter(user=dora.user).update(role="reader")
+
+    with pytest.raises(ConflictError, match="author dora") as caught:
+        decide(erin, waiting)
+
+    assert caught.value.code == "plan-stale"
+
+
+def test_approval_needs_the_rights_of_all_parts(dora, alice, network):
+    """A platform auditor sees all and approves nothing; DevOps approve nothing."""
+    waiting = open_wide(alice)
+
+    with pytest.raises(ForbiddenError):
+        decide(dora, waiting)
+
+
+def test_devops_cannot_delete_a_vlan_by_rolling_back(alice, dora, network):
+    propose(alice, edits.delete(Key("segments", "front")))
+    with tenant_scope(alice.tenant.pk):
+        first = Revision.objects.earliest("generation")
+    settle_back = Segment(name="late", cluster="local", vlan=VlanLink(interface="1.1", tag=102))
+    grant(alice.tenant, objects.put(rows(alice.tenant), settle_back))
+    propose(alice, edits.create(settle_back))
+
+    with dora.acting() as actor, pytest.raises(ForbiddenError, match="segment"):
+        plans.rollback(first, actor=actor, reason="undo")
+
+    assert [segment.name for segment in rows(alice.tenant).segments] == ["late"]
+
+
+def test_devops_change_policies_and_no_network(dora, network):
+    assert propose(dora, edits.create(egress())).state == ChangeState.APPROVED
+
+    with pytest.raises(ForbiddenError, match="edit-network"):
+        propose(dora, edits.delete(Key("segments", "front")))
+
+
+def test_private_network_waits_for_an_explicit_grant(alice, erin, ada, network):
+    private = egress("inside", to(cidr="10.9.0.0/24"))
+    waiting = propose(alice, edits.create(private))
+
+    assert change_sets.needs_grant(waiting)
+    with pytest.raises(ForbiddenError, match="platform administrator"):
+        decide(erin, waiting)
+    with pytest.raises(InvalidError, match="Tick the grant"):
+        decide(ada, waiting)
+    decide(ada, waiting, grant=True)
+
+    (policy,) = rows(alice.tenant).egress_policies
+    assert policy.rules[0].granted is not None
+    assert policy.rules[0].granted.by == "ada"
+    assert policy.rules[0].granted.at is not None
+
+
+def test_platform_administrator_grants_only_when_asking_for_it(ada, network):
+    private = egress("inside", to(cidr="10.9.0.0/24"))
+
+    assert propose(ada, edits.create(private)).state == ChangeState.AWAITING_APPROVAL
+    granted = propose(ada, edits.create(replace(private, name="again")), grant=True)
+
+    assert granted.state == ChangeState.APPROVED
+    with pytest.raises(ForbiddenError):
+        propose(person("paul", ada.tenant, Role.NETOPS), edits.create(private), grant=True)
+
+
+def test_roll_back_brings_no_withdrawn_grant_back(alice, ada, network):
+    propose(ada, edits.create(egress("inside", to(cidr="10.9.0.0/24"))), grant=True)
+    with tenant_scope(alice.tenant.pk):
+        granted = Revision.objects.latest("generation")
+    propose(alice, edits.delete(Key("egress-policies", "inside")))
+
     with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
-        plan = policies.save_egress(alice.tenant, egress(), actor=actor, reason="docs")
+        plan = plans.rollback(granted, actor=actor, reason="undo")
 
-    (entry,) = plan.entries
-    assert (entry["action"], entry["kind"], entry["name"]) == ("update", "EgressTenant", "acme")
-    assert [change["path"] for change in entry["changes"]] == ["rules[acme/docs/1]"]
+    assert plan.state == ChangeState.AWAITING_APPROVAL
+    assert change_sets.needs_grant(plan)
 
 
-def test_first_change_places_the_tenant_where_it_holds_something(alice, cluster):
+def test_editing_the_rest_of_a_policy_keeps_its_grant(dora, ada, network):
+    policy = egress("inside", to(cidr="10.9.0.0/24"))
+    propose(ada, edits.create(policy), grant=True)
+
+    plan = propose(dora, edits.save_egress(replace(policy, owner="data team"), name="inside"))
+
+    assert plan.state == ChangeState.APPROVED
+    assert rows(dora.tenant).egress_policies[0].rules[0].granted.by == "ada"
+
+
+def test_edit_joins_the_authors_own_open_change_set(alice, erin, network):
+    waiting = open_wide(alice)
+
+    joined = propose(alice, edits.create(egress()), into=waiting)
+
+    assert joined.pk == waiting.pk
+    assert {change["name"] for change in joined.changes} == {
+        "open",
+        "http-127-110-1-1-80",
+        "docs",
+    }
+    assert rows(alice.tenant).egress_policies == ()
+    with pytest.raises(ForbiddenError, match="alice's"):
+        propose(erin, edits.create(egress("mine")), into=joined)
+
+
+def test_apply_of_what_was_reviewed_in_another_version_is_refused(alice, erin, network):
+    propose(alice, edits.save_ingress(ingress()))
+    edit = edits.save_ingress(ingress(allowed_sources=("10.0.0.0/8",)), name="web")
     with alice.acting() as actor:
-        plans.propose(alice.tenant, actor=actor, reason="begin")
+        seen = plans.preview(alice.tenant, edit, actor=actor).seen
+    propose(erin, edits.save_ingress(ingress(description="meanwhile"), name="web"))
 
-        assert [placement.cluster for placement in Placement.objects.all()] == [cluster]
+    with pytest.raises(ConflictError, match="Review again") as caught:
+        propose(alice, edit, seen=seen)
 
-
-def test_change_of_the_network_makes_a_plan(alice, cluster):
-    with alice.acting() as actor:
-        segments.add_snat_address(alice.tenant, cluster, "127.120.1.9", actor=actor)
-
-        plan = Plan.objects.get()
-    assert (plan.state, plan.reason) == (ChangeState.APPROVED, "Add SNAT address 127.120.1.9")
-    assert plan.intent["spec"]["snatPools"][0]["addresses"] == [SNAT_ADDRESS, "127.120.1.9"]
+    assert caught.value.code == "changed-meanwhile"
+    assert caught.value.data["moved"] == ["ingress-policies/web"]
+    assert rows(alice.tenant).ingress_policies[0].description == "meanwhile"
 
 
-def test_plan_without_a_change_raises_nothing(alice):
-    with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
+def test_waiting_plan_holds_what_it_allocates_until_it_ends(alice, erin, charlie, network):
+    vlan = Segment(name="new", cluster="local", vlan=VlanLink(interface="1.1", tag=150))
+    approve_everything(alice.tenant)
+    for tenant in (alice.tenant, charlie.tenant):
+        grant(tenant, Intent(tenant=tenant.slug, segments=(vlan,)))
+    waiting = propose(alice, edits.create(vlan))
+    with platform_scope("test"):
+        held = VlanClaim.objects.get(tag=150)
+        assert (held.tenant_id, held.plan_id) == (alice.tenant.pk, waiting.pk)
 
-        plan = plans.propose(alice.tenant, actor=actor, reason="again")
+    with pytest.raises(ConflictError, match="another tenant") as caught:
+        propose(charlie, edits.create(vlan))
+    assert "acme" not in caught.value.message
 
-        assert Revision.objects.count() == 1
-    assert (plan.state, plan.decided_by) == (ChangeState.APPLIED, plans.NO_CHANGE)
-    assert alice.tenant.generation == 1
-
-
-def test_tenant_with_a_second_person_for_everything_waits(waiting):
-    assert waiting.state == ChangeState.AWAITING_APPROVAL
-    assert [finding["code"] for finding in waiting.findings] == ["approval-required"]
-
-
-def test_second_person_approves(waiting, dora, broker):
-    with broker.taking() as sent, dora.acting() as actor:
-        plan = plans.approve(Plan.objects.get(pk=waiting.pk), actor=actor, comment="looks right")
-
-        tenant = Tenant.objects.get(pk=dora.tenant.pk)
-    assert (plan.state, plan.decided_by) == (ChangeState.APPROVED, "dora")
-    assert plan.decision_comment == "looks right"
-    assert tenant.generation == 1
-    assert len(sent) == 1
+    decide(erin, waiting, decisions.refuse)
+    assert propose(charlie, edits.create(vlan)).state == ChangeState.APPROVED
 
 
-def test_author_cannot_approve_the_own_plan(waiting, alice):
-    with alice.acting() as actor, pytest.raises(ForbiddenError, match="proposed plan"):
-        plans.approve(waiting, actor=actor, comment="fine")
+def test_approved_plan_takes_over_what_it_held(alice, erin, network):
+    vlan = Segment(name="new", cluster="local", vlan=VlanLink(interface="1.1", tag=150))
+    approve_everything(alice.tenant)
+    grant(alice.tenant, Intent(tenant="acme", segments=(vlan,)))
+
+    decide(erin, propose(alice, edits.create(vlan)))
+
+    with tenant_scope(alice.tenant.pk):
+        assert VlanClaim.objects.get(tag=150).plan_id is None
 
 
-def test_author_cannot_approve_under_a_tokens_name(waiting, alice):
-    disguised = dataclasses.replace(alice.actor, name="token:ci")
-
-    with alice.acting(), pytest.raises(ForbiddenError):
-        plans.approve(waiting, actor=disguised, comment="fine")
-
-
-def test_author_cannot_approve_the_own_part_in_anothers_plan(waiting, alice, dora):
-    with dora.acting() as actor:
-        both = policies.save_egress(dora.tenant, egress(), actor=actor, reason="and docs")
-
-    for author in (alice, dora):
-        with author.acting() as actor, pytest.raises(ForbiddenError, match="a part of it"):
-            plans.approve(both, actor=actor, comment="fine")
-
-
-def test_author_of_what_was_turned_down_approves_what_came_after(waiting, alice, dora):
-    with dora.acting() as actor:
-        both = policies.save_egress(dora.tenant, egress(), actor=actor, reason="and docs")
-        plans.cancel(both, actor=actor)
-        docs = policies.save_egress(dora.tenant, egress(), actor=actor, reason="docs alone")
+def test_segments_that_swapped_tags_roll_back(alice, network):
+    first = Segment(name="one", cluster="local", vlan=VlanLink(interface="1.1", tag=201))
+    second = Segment(name="two", cluster="local", vlan=VlanLink(interface="1.1", tag=202))
+    publish(alice.tenant, first, second)
+    with tenant_scope(alice.tenant.pk):
+        before = Revision.objects.latest("generation")
+    swapped = (replace(first, vlan=second.vlan), replace(second, vlan=first.vlan))
+    propose(alice, lambda intent: objects.put(intent, *swapped))
 
     with alice.acting() as actor:
-        approved = plans.approve(docs, actor=actor, comment="fine")
+        plans.rollback(before, actor=actor, reason="undo")
 
-    assert approved.state == ChangeState.APPROVED
-
-
-def test_reader_cannot_decide(waiting, bob):
-    with bob.acting() as actor:
-        with pytest.raises(ForbiddenError):
-            plans.approve(waiting, actor=actor, comment="fine")
-        with pytest.raises(ForbiddenError):
-            plans.refuse(waiting, actor=actor, comment="no")
-        with pytest.raises(ForbiddenError):
-            plans.cancel(waiting, actor=actor)
+    assert objects.find(rows(alice.tenant), Key("segments", "one")) == first
+    assert rows(alice.tenant) == current(alice.tenant)
 
 
-@pytest.mark.parametrize("decide", [plans.approve, plans.refuse])
-def test_decision_needs_a_comment(waiting, dora, decide):
-    with dora.acting() as actor, pytest.raises(InvalidError) as refused:
-        decide(waiting, actor=actor, comment=" ")
+def test_roll_back_to_what_another_tenant_took_is_a_conflict(alice, charlie, network):
+    overlay = Segment(name="overlay", cluster="local", vxlan=VxlanLink(vni=7000))
+    publish(alice.tenant, overlay)
+    with tenant_scope(alice.tenant.pk):
+        before = Revision.objects.latest("generation")
+    propose(alice, edits.delete(Key("segments", "overlay")))
+    publish(charlie.tenant, overlay)
 
-    assert list(refused.value.fields) == ["comment"]
+    with alice.acting() as actor, pytest.raises(ConflictError) as caught:
+        plans.rollback(before, actor=actor, reason="undo")
+
+    assert caught.value.code == "taken"
+    assert "globex" not in caught.value.message
+    assert rows(alice.tenant) == current(alice.tenant)
+    with tenant_scope(alice.tenant.pk):
+        assert not VniClaim.objects.exists()
+
+
+def test_roll_back_keeps_the_order_of_snat_addresses(alice, network):
+    pool = SnatPool(name="many", cluster="local", addresses=("127.120.9.3", "127.120.9.1"))
+    publish(alice.tenant, pool)
+    with tenant_scope(alice.tenant.pk):
+        before = Revision.objects.latest("generation")
+    turned = replace(pool, addresses=("127.120.9.1", "127.120.9.3"))
+    propose(alice, edits.change(Key("snat-pools", "many"), turned))
+
+    with alice.acting() as actor:
+        plans.rollback(before, actor=actor, reason="undo")
+
+    assert objects.find(rows(alice.tenant), Key("snat-pools", "many")) == pool
+
+
+def test_roll_back_that_is_approved_later_marks_its_plans(alice, erin, network):
+    with tenant_scope(alice.tenant.pk):
+        first = Revision.objects.latest("generation")
+    decide(erin, open_wide(alice))
+    with tenant_scope(alice.tenant.pk):
+        undone = Plan.objects.latest("pk")
+        Plan.objects.filter(pk=undone.pk).update(state="Applied")
+    approve_everything(alice.tenant)
+
+    with alice.acting() as actor:
+        plan = plans.rollback(first, actor=actor, reason="undo")
+    assert plan.state == ChangeState.AWAITING_APPROVAL
+    decide(erin, plan)
+
+    with tenant_scope(alice.tenant.pk):
+        assert Plan.objects.get(pk=undone.pk).state == ChangeState.ROLLED_BACK
+    assert rows(alice.tenant).ingress_policies == ()
 
 
 @pytest.mark.parametrize(
-    ("decide", "state"),
-    [(plans.refuse, ChangeState.REFUSED), (plans.cancel, ChangeState.CANCELLED)],
+    ("key", "user"),
+    [
+        (Key("snat-pools", "default"), "egress policy docs"),
+        (Key("virtual-addresses", f"local:{ADDRESS}"), "listener http-127-110-1-1-8080"),
+        (Key("namespaces", "local:acme-rag"), "ingress policy web"),
+    ],
 )
-def test_plan_turned_down_leaves_the_rows_as_they_were(waiting, dora, decide, state):
-    with dora.acting() as actor:
-        plan = decide(waiting, actor=actor, comment="not now")
+def test_what_is_in_use_is_not_deleted(alice, network, key, user):
+    propose(alice, edits.save_ingress(ingress()))
+    propose(alice, edits.create(egress()))
 
-        assert plan.state == state
-        assert not IngressPolicy.objects.exists()
-        with pytest.raises(ConflictError, match="nothing to decide"):
-            plans.approve(waiting, actor=actor, comment="after all")
+    with pytest.raises(ConflictError, match=user) as caught:
+        propose(alice, edits.delete(key))
 
-
-def test_author_may_cancel(waiting, alice):
-    with alice.acting() as actor:
-        assert plans.cancel(waiting, actor=actor).state == ChangeState.CANCELLED
+    assert caught.value.code == "in-use"
 
 
-def test_newer_plan_supersedes_the_one_that_waits(waiting, careful, dora):
-    with careful.acting() as actor:
-        newer = policies.save_egress(careful.tenant, egress(), actor=actor, reason="and docs")
+@pytest.mark.parametrize("address", ["127.110.7.7", "8.8.8.8", SNAT_ADDRESS])
+def test_nobody_takes_an_address_without_a_grant(alice, network, address):
+    wanted = VirtualAddress(address=address, cluster="local")
 
-    with dora.acting() as actor:
-        older = Plan.objects.get(pk=waiting.pk)
-        assert older.state == ChangeState.SUPERSEDED
-        with pytest.raises(ConflictError):
-            plans.approve(older, actor=actor, comment="this one")
-        plans.approve(newer, actor=actor, comment="both")
-        names = [policy.name for policy in revisions.current_intent(dora.tenant).egress_policies]
-    assert names == ["docs"]
+    with pytest.raises((InvalidError, ConflictError)):
+        propose(alice, edits.create(wanted))
+
+    assert rows(alice.tenant) == current(alice.tenant)
 
 
-def test_newer_revision_supersedes_the_one_that_is_not_applied_yet(alice):
-    with alice.acting() as actor:
-        first = policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
-        policies.save_egress(alice.tenant, egress(), actor=actor, reason="docs")
+def test_one_address_has_one_owner_in_whatever_role(alice, charlie, network):
+    pool = SnatPool(name="theirs", cluster="local", addresses=(ADDRESS,))
+    grant(charlie.tenant, Intent(tenant="globex", snat_pools=(pool,)))
 
-        states = list(Plan.objects.order_by("pk").values_list("state", flat=True))
-        operation = Operation.objects.get(target_id=first.pk)
-    assert states == [ChangeState.SUPERSEDED, ChangeState.APPROVED]
-    assert operation.state == OperationState.CANCELLED
+    with pytest.raises(ConflictError, match="another tenant"):
+        propose(charlie, edits.create(pool))
 
 
-def test_stale_plan_is_refused_and_says_to_plan_again(waiting, dora):
-    with dora.acting() as actor:
-        Tenant.objects.get(pk=dora.tenant.pk).raise_generation()
+def test_plans_that_wait_are_capped(alice, network, settings):
+    settings.QUOTA_DEFAULTS = {**settings.QUOTA_DEFAULTS, "change-sets": 2}
+    open_wide(alice, "one", 81)
+    open_wide(alice, "two", 82)
 
-        with pytest.raises(ConflictError, match="Plan again") as refused:
-            plans.approve(waiting, actor=actor, comment="fine")
-    assert refused.value.code == "plan-stale"
+    with pytest.raises(QuotaError, match="wait"):
+        propose(alice, edits.save_ingress(ingress(name="three", port=83)))
 
-
-def test_approval_is_bound_to_what_was_read(waiting, dora):
-    with dora.acting() as actor:
-        changed = Plan.objects.get(pk=waiting.pk)
-        changed.intent["spec"]["ingressPolicies"][0]["pathPrefix"] = "/other"
-        changed.save()
-
-        with pytest.raises(ConflictError, match="not what you read"):
-            plans.approve(waiting, actor=actor, comment="fine")
+    assert states(alice.tenant).count("AwaitingApproval") == 2
 
 
-def test_rows_that_changed_past_the_plan_make_it_stale(waiting, dora):
-    with dora.acting() as actor:
-        IngressPolicy.objects.update(path_prefix="/other")
+def test_nobody_decides_in_time(alice, network, settings):
+    waiting = open_wide(alice)
+    later = timezone.now() + timedelta(days=settings.CHANGE_SET_DAYS, seconds=1)
 
-        with pytest.raises(ConflictError, match="Plan again"):
-            plans.approve(waiting, actor=actor, comment="fine")
+    assert decisions.expire(timezone.now()) == 0
+    assert decisions.expire(later) == 1
 
-
-def test_private_network_is_granted_by_the_administrators_approval_only(alice, dora, ada):
-    with alice.acting() as actor:
-        plan = policies.save_egress(alice.tenant, egress(private()), actor=actor, reason="search")
-    with dora.acting() as actor, pytest.raises(ForbiddenError, match="platform administrator"):
-        plans.approve(plan, actor=actor, comment="fine")
-
-    with ada.acting() as actor:
-        plans.approve(plan, actor=actor, comment="checked")
-
-        rule = EgressRule.objects.get()
-        (policy,) = revisions.current_intent(ada.tenant).egress_policies
-        entry = AuditEntry.objects.get(event="plan.approved")
-    assert rule.granted_by == ada.user
-    assert policy.rules[0].granted
-    assert entry.detail == {"granted": 1}
+    with tenant_scope(alice.tenant.pk):
+        ended = Plan.objects.get(pk=waiting.pk)
+    assert (ended.state, ended.decided_by) == (ChangeState.CANCELLED, decisions.EXPIRED)
+    with pytest.raises(ConflictError, match="nothing to decide"):
+        decide(person("zoe", alice.tenant, Role.NETOPS), waiting)
 
 
-def test_withdrawn_grant_does_not_come_back_by_rolling_back(alice, ada):
-    with ada.acting() as actor:
-        policies.save_egress(ada.tenant, egress(private()), actor=actor, reason="search")
-        granted = Revision.objects.get()
-        policy = EgressPolicy.objects.get()
-        policies.delete_egress(policy, actor=actor, reason="no longer")
+def test_decided_plan_is_not_decided_again(alice, erin, network):
+    waiting = open_wide(alice)
+    decide(erin, waiting)
 
-    with alice.acting() as actor:
-        plan = plans.rollback(granted, actor=actor, reason="back")
+    with pytest.raises(ConflictError) as caught:
+        decide(erin, waiting)
 
-        assert not EgressRule.objects.get().is_granted
-    assert [finding["code"] for finding in plan.findings] == ["private-destination"]
+    assert caught.value.code == "plan-decided"
 
 
-def test_roll_back_makes_the_older_intent_current_again(alice):
-    with alice.acting() as actor:
-        policies.save_ingress(
-            alice.tenant, ingress(allowed_sources=("10.0.0.0/8",)), actor=actor, reason="open"
-        )
-        first = Revision.objects.get()
-        policy = IngressPolicy.objects.get()
-        second = policies.delete_ingress(policy, actor=actor, reason="close")
-        Plan.objects.filter(pk=second.pk).update(state=ChangeState.APPLIED.value)
-
-        plan = plans.rollback(first, actor=actor, reason="was a mistake")
-
-        assert manifest.intent_hash(build_intent(alice.tenant)) == first.intent_hash
-        assert IngressPolicy.objects.get().allowed_sources == ["10.0.0.0/8"]
-        second.refresh_from_db()
-        assert plan.revision.generation == 3
-    assert plan.state == ChangeState.APPROVED
-    assert second.state == ChangeState.ROLLED_BACK
+def test_every_change_needs_a_reason(alice, network):
+    with alice.acting() as actor, pytest.raises(InvalidError, match="Say why"):
+        plans.propose(alice.tenant, edits.create(egress()), actor=actor, reason=" ")
 
 
-def test_roll_back_takes_a_policy_out_of_a_namespace_that_came_later(alice, cluster):
-    with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open")
-        first = Revision.objects.get()
-        segments.add_namespace(alice.tenant, cluster, "later", actor=actor)
-        policy = IngressPolicy.objects.get()
-        moved = ingress(namespace="later")
-        policies.save_ingress(alice.tenant, moved, actor=actor, reason="move", policy=policy)
+def test_audit_is_written_from_the_difference(alice, network):
+    propose(alice, edits.save_ingress(ingress()))
+    propose(alice, edits.save_ingress(ingress(allowed_sources=("10.0.0.0/8",)), name="web"))
 
-        plans.rollback(first, actor=actor, reason="was a mistake")
-
-        assert manifest.intent_hash(build_intent(alice.tenant)) == first.intent_hash
-        assert IngressPolicy.objects.get().namespace.name == "acme-rag"
+    with tenant_scope(alice.tenant.pk):
+        entry = AuditEntry.objects.filter(event="ingress-policy.changed").get()
+    assert (entry.actor, entry.object_name, entry.reason) == ("alice", "web", "because")
+    assert [field["path"] for field in entry.detail["fields"]] == ["sources[10.0.0.0/8]"] or (
+        entry.detail["fields"][0]["path"].startswith("sources")
+    )
 
 
-def test_roll_back_to_the_current_revision_is_refused(alice):
-    with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open")
+def test_address_list_reaches_every_policy_that_names_it(alice, network):
+    """Opening a list opens the listener: the guardrail sees through the name."""
+    publish(alice.tenant, AddressList(name="office", addresses=("10.0.0.0/8",)))
+    propose(
+        alice,
+        edits.save_ingress(ingress(name="low", port=PUBLIC_PORT, source_lists=("office",))),
+    )
 
-        with pytest.raises(ConflictError, match="is the current one"):
-            plans.rollback(Revision.objects.get(), actor=actor, reason="back")
-
-
-def test_roll_back_names_what_has_another_owner_by_now(alice, charlie, cluster):
-    with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open")
-        first = Revision.objects.get()
-        segments.remove(SnatAddress.objects.get(), actor=actor)
-    with charlie.acting() as actor:
-        segments.add_snat_address(charlie.tenant, cluster, SNAT_ADDRESS, actor=actor)
-
-    with alice.acting() as actor, pytest.raises(ConflictError) as refused:
-        plans.rollback(first, actor=actor, reason="back")
-
-    assert f"SNAT address {SNAT_ADDRESS} has another owner" in refused.value.message
-    assert "globex" not in refused.value.message
-
-
-def test_preview_tells_the_plan_and_leaves_nothing(alice, broker):
-    with broker.taking() as sent, alice.acting() as actor:
-        plan = plans.preview(
-            alice.tenant,
-            lambda: policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="x"),
-        )
-
-        assert not IngressPolicy.objects.exists()
-        assert not Plan.objects.exists()
-        assert not AuditEntry.objects.exists()
-        assert connection.needs_rollback is False
-    assert plan.pk is None
-    assert (plan.state, plan.summary) == (ChangeState.PLANNED, "1 added, 0 changed, 0 deleted")
-    assert sent == []
-
-
-def test_preview_shows_why_it_would_wait(alice):
-    with alice.acting() as actor:
-        plan = plans.preview(
-            alice.tenant,
-            lambda: policies.save_egress(alice.tenant, egress(private()), actor=actor, reason="x"),
-        )
+    plan = propose(
+        alice,
+        edits.change(
+            Key("address-lists", "office"),
+            AddressList(name="office", addresses=("0.0.0.0/1", "128.0.0.0/1")),
+        ),
+    )
 
     assert plan.state == ChangeState.AWAITING_APPROVAL
-    assert [finding["code"] for finding in plan.findings] == ["private-destination"]
 
 
-def test_preview_of_a_refused_change_raises_and_leaves_nothing(alice):
-    with alice.acting() as actor:
-        with pytest.raises(InvalidError):
-            plans.preview(
-                alice.tenant,
-                lambda: policies.save_ingress(
-                    alice.tenant, ingress(namespace="no"), actor=actor, reason="x"
-                ),
-            )
-
-        assert not IngressPolicy.objects.exists()
+def test_tenant_is_placed_where_its_intent_says(alice, network):
+    with tenant_scope(alice.tenant.pk):
+        assert list(Placement.objects.values_list("cluster__name", flat=True)) == ["local"]
 
 
-def test_tenants_of_two_clusters_are_placed_on_both(alice, cluster):
-    other = ClusterFactory(name="second")
-    with alice.acting() as actor:
-        segments.add_snat_address(alice.tenant, other, "127.120.1.7", actor=actor)
+def test_subnets_of_one_segment_change_in_one_edit(alice, network):
+    (front,) = network.segments
+    wider = replace(front, subnets=(Subnet(cidr="10.101.0.0/23", gateway="10.101.0.1"),))
+    grant(alice.tenant, replace(network, segments=(wider,)))
 
-        placed = list(Placement.objects.order_by("pk").values_list("cluster__name", flat=True))
-    assert sorted(placed) == [cluster.name, "second"]
+    plan = propose(alice, edits.change(Key("segments", "front"), wider))
+
+    assert plan.state == ChangeState.APPROVED
+    assert rows(alice.tenant).segments == (wider,)
 
 
-def test_strangers_plan_is_not_there(alice, charlie):
-    MembershipFactory(tenant=charlie.tenant)
-    with charlie.acting() as actor:
-        plan = plans.propose(charlie.tenant, actor=actor, reason="begin")
+def test_platform_netops_approves_across_tenants(alice, network):
+    netops = person("pat", alice.tenant, None)
+    netops.user.platform_role = PlatformRole.NETOPS.value
+    with platform_scope("test"):
+        netops.user.save()
 
-    with alice.acting():
-        assert not Plan.objects.filter(pk=plan.pk).exists()
+    decide(netops, open_wide(alice))
+
+    assert [policy.name for policy in rows(alice.tenant).ingress_policies] == ["open"]
+
+
+def test_rows_survive_a_plan_made_of_them(alice, network):
+    assert settle(alice.tenant) == rows(alice.tenant)
+    with tenant_scope(alice.tenant.pk):
+        assert IntentObject.objects.count() == len(objects.objects(network))

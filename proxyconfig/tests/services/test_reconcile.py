@@ -9,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxyconfig.domain.conditions import Reason
-from proxyconfig.models import EgressPolicy, IngressPolicy, Placement, Plan
-from proxyconfig.services import placements, policies
-from proxyconfig.services.reconcile import BACKOFF_CAP_SECONDS, backoff, reconcile
+from proxyconfig.models import Placement, Plan, Revision
+from proxyconfig.services.look import BACKOFF_CAP_SECONDS, backoff
+from proxyconfig.services.reconcile import reconcile
+from proxyconfig.targets.local import LocalTarget
 from proxyconfig.tests.conftest import ADDRESS
 from proxyconfig.tests.factories import PlacementFactory
-from proxyconfig.tests.services.drafts import egress, ingress
 from proxyconfig.tests.services.local_proxy import SERVERS, get
+from proxyconfig.tests.services.wishes import network, wish, with_egress, with_ingress
 from tenants.domain.states import ChangeState, Health, OperationState, SyncState
 from tenants.models import AuditEntry, Operation, Tenant, platform_scope
-from tenants.tests.factories import ClusterFactory, NamespaceFactory, VirtualAddressFactory
+from tenants.tests.factories import ClusterFactory
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("network")]
+pytestmark = pytest.mark.django_db
 
 OTHER_ADDRESS = "127.110.2.1"
 SERVER = f"sluice-acme.http-{ADDRESS.replace('.', '-')}-8080"
@@ -43,40 +44,41 @@ def message_of(placement: Placement, kind: str) -> str:
 
 
 @pytest.fixture
-def opened(alice, local_proxy):
+def held(acme, cluster):
+    """The intent of acme before any policy."""
+    return network(acme, cluster)
+
+
+@pytest.fixture
+def opened(acme, held, local_proxy) -> Revision:
     """Acme with an ingress policy that is on the proxy."""
-    with alice.acting() as actor:
-        plan = policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
-    reconcile(placement_of(alice.tenant).pk)
-    return plan
+    revision = wish(acme, with_ingress(held))
+    reconcile(placement_of(acme).pk)
+    return revision
 
 
-def test_policy_opens_the_tenants_address_and_no_other(alice, charlie, cluster, local_proxy):
-    VirtualAddressFactory(tenant=charlie.tenant, cluster=cluster, address=OTHER_ADDRESS)
-    NamespaceFactory(tenant=charlie.tenant, cluster=cluster, name="globex-rag")
+def test_policy_opens_the_tenants_address_and_no_other(acme, globex, held, cluster, local_proxy):
+    wish(globex, network(globex, cluster, address=OTHER_ADDRESS))
     assert get(ADDRESS) == 0
 
-    with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
-    reconcile(placement_of(alice.tenant).pk)
+    wish(acme, with_ingress(held))
+    reconcile(placement_of(acme).pk)
 
     answer = get(ADDRESS)
-    assert (answer["x-sluice-tenant"], answer["x-sluice-rule"]) == ("acme", "acme/web")
+    assert (answer["x-sluice-tenant"], answer["x-sluice-rule"]) == ("acme", "acme/web-0")
     assert get(OTHER_ADDRESS) == 0
     assert local_proxy.tenants() == ["acme"]
 
 
-def test_source_outside_the_allow_list_is_turned_away_by_the_proxy(alice, local_proxy):
-    with alice.acting() as actor:
-        draft = ingress(allowed_sources=("10.0.0.0/8",))
-        policies.save_ingress(alice.tenant, draft, actor=actor, reason="open it")
-    reconcile(placement_of(alice.tenant).pk)
+def test_source_outside_the_allow_list_is_turned_away_by_the_proxy(acme, held, local_proxy):
+    wish(acme, with_ingress(held, sources=("10.0.0.0/8",)))
+    reconcile(placement_of(acme).pk)
 
     assert get(ADDRESS) == 403
 
 
-def test_conditions_plan_and_operation_tell_the_end(alice, opened):
-    placement = placement_of(alice.tenant)
+def test_conditions_plan_and_operation_tell_the_end(acme, opened):
+    placement = placement_of(acme)
 
     assert conditions_of(placement) == {
         "Accepted": ("True", "Valid"),
@@ -116,40 +118,40 @@ def test_tenant_without_any_revision_is_denied_by_name(acme, cluster, local_prox
 
 
 @pytest.mark.parametrize("name", ["mine", "sluice-nobody.http"])
-def test_address_without_a_policy_stays_silent_whoever_opens_it(alice, cluster, local_proxy, name):
-    placement = PlacementFactory(tenant=alice.tenant, cluster=cluster)
+def test_address_without_a_policy_stays_silent_whoever_opens_it(acme, held, local_proxy, name):
+    wish(acme, held)
+    placement = placement_of(acme)
     reconcile(placement.pk)
     local_proxy.change_by_hand("PUT", f"{SERVERS}/{name}", {"listen": [f"{ADDRESS}:8080"]})
 
     reconcile(placement.pk)
 
     assert get(ADDRESS) == 0
-    assert f"CaddyServer {name} was there" in placement_of(alice.tenant).drift_message
+    assert f"CaddyServer {name} was there" in placement_of(acme).drift_message
 
 
-def test_deleted_policy_closes_the_address(alice, opened):
-    with alice.acting() as actor:
-        policies.delete_ingress(IngressPolicy.objects.get(), actor=actor, reason="close")
+def test_deleted_policy_closes_the_address(acme, held, opened):
+    wish(acme, held)
 
-    reconcile(placement_of(alice.tenant).pk)
+    reconcile(placement_of(acme).pk)
 
     assert get(ADDRESS) == 0
 
 
+@pytest.mark.django_db(transaction=True)
 def test_second_look_changes_nothing_and_costs_a_fixed_few_queries(
-    alice, opened, local_proxy, django_assert_num_queries
+    acme, opened, local_proxy, django_assert_num_queries
 ):
-    before = placement_of(alice.tenant)
+    before = placement_of(acme)
 
-    # Begin, settings, claim, placement, revision, addresses, end; begin, settings, the one update,
-    # end.
-    with django_assert_num_queries(11):
+    # Begin, settings, placement, lease, revision, end; begin, settings, the one update, end.
+    with django_assert_num_queries(10):
         reconcile(before.pk)
 
-    after = placement_of(alice.tenant)
+    after = placement_of(acme)
     assert after.conditions == before.conditions
     assert after.checked_at > before.checked_at
-    assert after.next_check_at - after.checked_at == placements.CHECK_EVERY
+    assert after.next_check_at - after.checked_at == LocalTarget.cadence.check_every
 
 
 @pytest.mark.parametrize(
@@ -172,14 +174,14 @@ def test_second_look_changes_nothing_and_costs_a_fixed_few_queries(
     ],
 )
 def test_change_by_hand_is_seen_told_and_healed(
-    alice, opened, local_proxy, method, path, body, said
+    acme, opened, local_proxy, method, path, body, said
 ):
     wanted = (local_proxy.servers(), local_proxy.tenants())
     local_proxy.change_by_hand(method, path, body)
 
-    reconcile(placement_of(alice.tenant).pk)
+    reconcile(placement_of(acme).pk)
 
-    placement = placement_of(alice.tenant)
+    placement = placement_of(acme)
     assert (local_proxy.servers(), local_proxy.tenants()) == wanted
     assert said in placement.drift_message
     assert placement.drift_count == 1
@@ -190,40 +192,39 @@ def test_change_by_hand_is_seen_told_and_healed(
     with platform_scope("test"):
         entry = AuditEntry.objects.get(event="placement.drift-healed")
     assert said in entry.detail["drift"]
-    assert entry.tenant_id == alice.tenant.pk
+    assert entry.tenant_id == acme.pk
 
 
-def test_word_of_the_last_healing_stays_until_the_next_change(alice, opened, local_proxy):
+def test_word_of_the_last_healing_stays_until_the_next_change(acme, held, opened, local_proxy):
     local_proxy.change_by_hand("DELETE", f"{SERVERS}/{SERVER}")
-    reconcile(placement_of(alice.tenant).pk)
-    reconcile(placement_of(alice.tenant).pk)
-    assert conditions_of(placement_of(alice.tenant))["Drifted"] == ("False", "Healed")
+    reconcile(placement_of(acme).pk)
+    reconcile(placement_of(acme).pk)
+    assert conditions_of(placement_of(acme))["Drifted"] == ("False", "Healed")
 
-    with alice.acting() as actor:
-        policies.save_egress(alice.tenant, egress(), actor=actor, reason="docs")
-    reconcile(placement_of(alice.tenant).pk)
+    wish(acme, with_egress(with_ingress(held)))
+    reconcile(placement_of(acme).pk)
 
-    assert conditions_of(placement_of(alice.tenant))["Drifted"] == ("False", "NoDrift")
+    assert conditions_of(placement_of(acme))["Drifted"] == ("False", "NoDrift")
 
 
-def test_emptied_caddy_is_filled_again(alice, opened, local_proxy):
+def test_emptied_caddy_is_filled_again(acme, opened, local_proxy):
     local_proxy.change_by_hand("DELETE", "/config/")
 
-    reconcile(placement_of(alice.tenant).pk)
+    reconcile(placement_of(acme).pk)
 
     assert get(ADDRESS)["x-sluice-tenant"] == "acme"
-    assert conditions_of(placement_of(alice.tenant))["Drifted"] == ("False", "Restarted")
+    assert conditions_of(placement_of(acme))["Drifted"] == ("False", "Restarted")
 
 
-def test_paused_tenant_is_watched_and_not_changed(alice, opened, local_proxy):
+def test_paused_tenant_is_watched_and_not_changed(acme, opened, local_proxy):
     with platform_scope("test"):
         Tenant.objects.update(is_paused=True)
     local_proxy.change_by_hand("DELETE", f"{SERVERS}/{SERVER}")
 
-    reconcile(placement_of(alice.tenant).pk)
-    reconcile(placement_of(alice.tenant).pk)
+    reconcile(placement_of(acme).pk)
+    reconcile(placement_of(acme).pk)
 
-    placement = placement_of(alice.tenant)
+    placement = placement_of(acme)
     assert local_proxy.servers() == {}
     assert placement.sync_state == SyncState.PAUSED
     assert conditions_of(placement)["Drifted"] == ("True", "ChangedOutside")
@@ -234,43 +235,42 @@ def test_paused_tenant_is_watched_and_not_changed(alice, opened, local_proxy):
     reconcile(placement.pk)
 
     assert get(ADDRESS)["x-sluice-tenant"] == "acme"
-    placement = placement_of(alice.tenant)
+    placement = placement_of(acme)
     assert placement.sync_state == SyncState.IN_SYNC
     assert "Paused" not in conditions_of(placement)
     assert (placement.drift_count, placement.drift_healed_at is not None) == (1, True)
 
 
-def test_silent_proxy_is_a_condition_and_a_later_attempt(alice, local_proxy, settings):
+def test_silent_proxy_is_a_condition_and_a_later_attempt(acme, held, local_proxy, settings):
     settings.CADDY_ADMIN_SOCKET = f"{settings.CADDY_ADMIN_SOCKET}.gone"
-    with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
+    wish(acme, with_ingress(held))
 
-    reconcile(placement_of(alice.tenant).pk)
-    reconcile(placement_of(alice.tenant).pk)
+    reconcile(placement_of(acme).pk)
+    reconcile(placement_of(acme).pk)
 
-    placement = placement_of(alice.tenant)
+    placement = placement_of(acme)
     assert conditions_of(placement)["Reachable"] == ("False", "ProxyUnreachable")
     assert placement.sync_state == SyncState.UNKNOWN
     assert (placement.attempts, placement.observed_generation) == (2, 0)
     assert placement.next_attempt_at > timezone.now()
     with platform_scope("test"):
         assert Plan.objects.get().state == ChangeState.APPLYING
-        assert Operation.objects.get().state == OperationState.RUNNING
+        operation = Operation.objects.get()
+    assert operation.state == OperationState.RUNNING
+    assert [step["name"] for step in operation.steps] == ["wait"]
 
-    with alice.acting() as actor:
-        policies.save_egress(alice.tenant, egress(), actor=actor, reason="docs")
+    wish(acme, with_egress(with_ingress(held)))
 
-    placement = placement_of(alice.tenant)
+    placement = placement_of(acme)
     assert placement.attempts == 0
     assert placement.next_attempt_at <= timezone.now()
 
 
-def test_taken_address_is_told_and_tried_again(alice, local_proxy):
+def test_taken_address_is_told_and_tried_again(acme, held, local_proxy):
     with socket.create_server((ADDRESS, 8080)):
-        with alice.acting() as actor:
-            policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
-        reconcile(placement_of(alice.tenant).pk)
-        placement = placement_of(alice.tenant)
+        wish(acme, with_ingress(held))
+        reconcile(placement_of(acme).pk)
+        placement = placement_of(acme)
         assert conditions_of(placement)["Programmed"] == ("False", Reason.ADDRESS_IN_USE)
         assert placement.sync_state == SyncState.OUT_OF_SYNC
 
@@ -282,7 +282,7 @@ def test_taken_address_is_told_and_tried_again(alice, local_proxy):
         assert Operation.objects.get().state == OperationState.SUCCEEDED
 
 
-def test_flavour_that_nobody_can_keep_needs_a_person(alice, acme):
+def test_flavour_that_nobody_can_keep_needs_a_person(acme):
     cluster = ClusterFactory(name="far", flavour="spk")
     placement = PlacementFactory(tenant=acme, cluster=cluster)
 
@@ -294,14 +294,13 @@ def test_flavour_that_nobody_can_keep_needs_a_person(alice, acme):
     assert placement.next_attempt_at > timezone.now() + timedelta(seconds=30)
 
 
-def test_plan_that_no_retry_can_apply_fails_with_its_operation(alice, cluster):
+def test_plan_that_no_retry_can_apply_fails_with_its_operation(acme, held, cluster):
     cluster.flavour = "spk"
     cluster.save()
-    with alice.acting() as actor:
-        policies.save_egress(alice.tenant, egress(), actor=actor, reason="docs")
+    wish(acme, with_egress(held))
 
-    reconcile(placement_of(alice.tenant).pk)
-    reconcile(placement_of(alice.tenant).pk)
+    reconcile(placement_of(acme).pk)
+    reconcile(placement_of(acme).pk)
 
     with platform_scope("test"):
         assert Plan.objects.get().state == ChangeState.FAILED
@@ -319,14 +318,12 @@ def test_placement_that_is_gone_is_a_normal_end(acme, cluster):
     reconcile(placement.pk)
 
 
-def test_egress_policy_reaches_the_egress_proxy(ada, local_proxy):
-    with ada.acting() as actor:
-        policies.save_egress(ada.tenant, egress(), actor=actor, reason="docs")
-        assert EgressPolicy.objects.count() == 1
-    reconcile(placement_of(ada.tenant).pk)
+def test_egress_policy_reaches_the_egress_proxy(acme, held, local_proxy):
+    wish(acme, with_egress(held))
+    reconcile(placement_of(acme).pk)
 
     body = local_proxy.egress.admin.call("GET", "/tenants/acme").body
-    assert [rule["id"] for rule in body["rules"]] == ["acme/docs/1"]
+    assert [rule["id"] for rule in body["rules"]] == ["acme/docs-0/1"]
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))

@@ -8,16 +8,16 @@ from django.db import connection
 from django.utils import timezone
 
 from proxyconfig.models import Placement
-from proxyconfig.services import placements, policies
+from proxyconfig.services import placements
 from proxyconfig.services.reconcile import reconcile
 from proxyconfig.tests.conftest import ADDRESS
-from proxyconfig.tests.services.drafts import egress, ingress
 from proxyconfig.tests.services.local_proxy import SERVERS, get
+from proxyconfig.tests.services.wishes import network, wish, with_egress, with_ingress
 from proxyconfig.tests.targets.local_processes import PATIENCE_SECONDS
 from tenants.domain.states import SyncState
 from tenants.models import Tenant, platform_scope
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("network")]
+pytestmark = pytest.mark.django_db
 
 # A first reconcile: upkeep, observe, two applies, observe again, probe.
 CALLS = 6
@@ -28,11 +28,11 @@ class KilledError(BaseException):
 
 
 @pytest.fixture
-def wished(alice, interrupted):
+def wished(acme, cluster, interrupted):
     """Acme wishes for ingress and egress; nothing is applied yet."""
-    with alice.acting() as actor:
-        policies.save_ingress(alice.tenant, ingress(), actor=actor, reason="open it")
-        policies.save_egress(alice.tenant, egress(), actor=actor, reason="docs")
+    held = network(acme, cluster)
+    wish(acme, with_ingress(held))
+    wish(acme, with_egress(with_ingress(held)))
     return placement()
 
 
@@ -116,6 +116,7 @@ def test_broken_code_leaves_a_condition_and_a_later_attempt(wished, interrupted)
     assert [entry["reason"] for entry in after.conditions] == ["Failed"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_no_transaction_is_open_while_the_proxy_is_spoken_to(wished, interrupted):
     open_ones = []
     interrupted.before = lambda number, name: open_ones.append(connection.in_atomic_block)
@@ -125,6 +126,7 @@ def test_no_transaction_is_open_while_the_proxy_is_spoken_to(wished, interrupted
     assert open_ones == [False] * CALLS
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_two_workers_at_once_one_works(wished, interrupted):
     arrived, go_on = threading.Event(), threading.Event()
 

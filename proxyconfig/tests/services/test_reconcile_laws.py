@@ -9,24 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxyconfig.domain.target import Footprint
-from proxyconfig.models import EgressPolicy, IngressPolicy, Placement, Plan
-from proxyconfig.services import environment, policies, revisions
+from proxyconfig.models import Placement, Plan
+from proxyconfig.services import environment, revisions
 from proxyconfig.services.reconcile import reconcile
-from proxyconfig.tests.services.drafts import egress, ingress
 from proxyconfig.tests.services.local_proxy import SERVERS
-from tenants.domain.actor import Actor
+from proxyconfig.tests.services.wishes import network, wish, with_egress, with_ingress
 from tenants.domain.states import ChangeState, SyncState
 from tenants.models import Operation, platform_scope, tenant_scope
-from tenants.tests.factories import (
-    NamespaceFactory,
-    SnatAddressFactory,
-    TenantFactory,
-    VirtualAddressFactory,
-)
+from tenants.tests.factories import TenantFactory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
-ACTOR = Actor(name="alice")
 _numbers = itertools.count(1)
 
 
@@ -42,34 +35,30 @@ class World:
         self.proxy, self.target = proxy, target
         self.slug = f"law-{self.number}"
         self.address = f"127.111.1.{self.number}"
-        self.tenant = TenantFactory(slug=self.slug)
-        here = {"tenant": self.tenant, "cluster": cluster}
-        NamespaceFactory(**here, name=f"{self.slug}-rag")
-        VirtualAddressFactory(**here, address=self.address)
-        SnatAddressFactory(**here, address=f"127.121.1.{self.number}")
+        self.tenant, self.cluster = TenantFactory(slug=self.slug), cluster
+        self.is_in, self.is_out = False, False
         self.wish_out()
 
     def wish_in(self) -> None:
-        with tenant_scope(self.tenant.pk):
-            if IngressPolicy.objects.exists():
-                return
-            draft = ingress(virtual_address=self.address, namespace=f"{self.slug}-rag")
-            policies.save_ingress(self.tenant, draft, actor=ACTOR, reason="in")
+        self._wish(is_in=True, is_out=self.is_out)
 
     def unwish_in(self) -> None:
-        with tenant_scope(self.tenant.pk):
-            if policy := IngressPolicy.objects.first():
-                policies.delete_ingress(policy, actor=ACTOR, reason="no in")
+        self._wish(is_in=False, is_out=self.is_out)
 
     def wish_out(self) -> None:
-        with tenant_scope(self.tenant.pk):
-            if not EgressPolicy.objects.exists():
-                policies.save_egress(self.tenant, egress(), actor=ACTOR, reason="out")
+        self._wish(is_in=self.is_in, is_out=True)
 
     def unwish_out(self) -> None:
-        with tenant_scope(self.tenant.pk):
-            if policy := EgressPolicy.objects.first():
-                policies.delete_egress(policy, actor=ACTOR, reason="no out")
+        self._wish(is_in=self.is_in, is_out=False)
+
+    def _wish(self, *, is_in: bool, is_out: bool) -> None:
+        if (is_in, is_out) == (self.is_in, self.is_out):
+            return
+        self.is_in, self.is_out = is_in, is_out
+        snat = f"127.121.1.{self.number}"
+        intent = network(self.tenant, self.cluster, address=self.address, snat=snat)
+        intent = with_ingress(intent) if is_in else intent
+        wish(self.tenant, with_egress(intent) if is_out else intent)
 
     def remove_server(self) -> None:
         for name in self.proxy.servers():
@@ -132,10 +121,10 @@ def test_two_quiet_looks_bring_proxy_and_rows_together(cluster, interrupted, loc
 
     placement = world.placement()
     with tenant_scope(world.tenant.pk):
-        intent = revisions.current_intent(world.tenant)
+        intent = revisions.current(world.tenant).intent
         states = set(Plan.objects.values_list("state", flat=True))
         open_work = list(Operation.objects.filter(ended_at__isnull=True))
-    wanted = environment.compile_for("interrupted", intent, tenant_id=world.tenant.pk)
+    wanted = environment.compile_for(cluster, intent, tenant=world.tenant)
     footprint = Footprint(world.slug, (world.address,))
     assert interrupted.observe(footprint) == wanted, events
     assert placement.sync_state == SyncState.IN_SYNC

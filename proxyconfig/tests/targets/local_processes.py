@@ -139,7 +139,7 @@ def entry(tenant: str, *rules: dict[str, object]) -> dict[str, object]:
 
 
 def rule(number: int = 1, tenant: str = "acme", **fields: object) -> dict[str, object]:
-    """An allowing rule; loopback is granted to rules by network."""
+    """An allowing rule; loopback is granted to rules by network, and reached from loopback."""
     networks = fields.get("networks", [])
     return {
         "id": f"{tenant}/web/{number}",
@@ -149,7 +149,7 @@ def rule(number: int = 1, tenant: str = "acme", **fields: object) -> dict[str, o
         "networks": networks,
         "ports": [[1, 65535]],
         "granted": bool(networks),
-        "snat": [],
+        "snat": ["127.0.0.1"],
         "expires_at": None,
     } | fields
 

@@ -10,6 +10,7 @@ from proxyconfig.domain.intent import (
     IngressPolicy,
     Intent,
     Listener,
+    Namespace,
     PortRange,
 )
 from proxyconfig.domain.plan import PlanAction, diff
@@ -23,8 +24,8 @@ def tenant_intent(tenant: str, address: str, **policy: object) -> Intent:
     egress = EgressRule(order=1, host="example.org", ports=(PortRange.single(443),))
     return Intent(
         tenant=tenant,
-        namespaces=(f"{tenant}-prod",),
-        listeners=(Listener(name="rag", virtual_address=address, port=8080),),
+        namespaces=(Namespace(name=f"{tenant}-prod", cluster="main"),),
+        listeners=(Listener(name="rag", cluster="main", virtual_address=address, port=8080),),
         ingress_policies=(IngressPolicy(name="people", listener="rag", backend=backend, **policy),),
         egress_policies=(EgressPolicy(name="web", rules=(egress,)),),
     )

@@ -1,5 +1,6 @@
 """Matching: what a rule opens, what it never opens, and in which order rules speak."""
 
+import asyncio
 import ipaddress
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxyconfig.domain.destinations import is_public
+from proxyconfig.domain.notation import IpAddress
+from proxyconfig.targets.local.egress_dial import routes
 from proxyconfig.targets.local.egress_rules import (
+    Decision,
     Destination,
+    NoSourceError,
     TenantPolicy,
     decide,
     decide_unresolved,
@@ -227,12 +232,14 @@ def test_names_that_no_rule_can_allow_are_not_looked_up(rules, certain):
 @pytest.mark.parametrize(
     ("snat", "address", "source"),
     [
-        ([], "127.0.0.1", None),
         (["127.20.1.1"], "127.30.0.10", "127.20.1.1"),
-        (["127.20.1.1"], "93.184.216.34", None),
         (["203.0.113.5"], "93.184.216.34", "203.0.113.5"),
         (["2001:db8::5", "203.0.113.5"], "93.184.216.34", "203.0.113.5"),
+        (["127.20.1.1", "203.0.113.5"], "93.184.216.34", "203.0.113.5"),
+        (["203.0.113.5"], "10.1.2.3", "203.0.113.5"),
         (["127.20.1.1"], "::ffff:127.0.0.1", "127.20.1.1"),
+        # A demonstration on one machine.
+        (["127.20.1.1"], "93.184.216.34", None),
         (["127.20.1.1"], "2606:4700::1", None),
     ],
 )
@@ -243,9 +250,53 @@ def test_source_address(snat, address, source):
     assert (str(chosen) if chosen else None) == source
 
 
-def test_a_pool_without_the_family_is_an_error_not_a_leak():
-    with pytest.raises(ValueError, match="no IPv6 address"):
-        source_address([ipaddress.ip_address("203.0.113.5")], ipaddress.ip_address("2606:4700::1"))
+@pytest.mark.parametrize(
+    ("snat", "address", "family"),
+    [
+        ([], "127.0.0.1", "IPv4"),
+        ([], "93.184.216.34", "IPv4"),
+        ([], "2606:4700::1", "IPv6"),
+        (["203.0.113.5"], "2606:4700::1", "IPv6"),
+        (["127.20.1.1", "203.0.113.5"], "2606:4700::1", "IPv6"),
+        (["127.20.1.1"], "10.1.2.3", "IPv4"),
+        (["127.20.1.1"], "::1", "IPv6"),
+    ],
+)
+def test_without_a_source_of_the_family_nothing_leaves(snat, address, family):
+    pool = [ipaddress.ip_address(text) for text in snat]
+
+    with pytest.raises(NoSourceError, match=f"No SNAT address of this tenant for {family}"):
+        source_address(pool, ipaddress.ip_address(address))
+
+
+def ways_of(snat: list[str], *addresses: str) -> list[str] | Decision:
+    """The addresses that a client of a rule with these SNAT addresses may reach, by name."""
+
+    async def resolver(host: str, port: int) -> list[IpAddress]:
+        return [ipaddress.ip_address(address) for address in addresses]
+
+    known = policy(rule(host="example.org", snat=snat))
+    found = asyncio.run(
+        routes(known, at("example.org:443"), resolver=resolver, timeout_seconds=1, now=NOW)
+    )
+    return found if isinstance(found, Decision) else [str(route.address) for route in found]
+
+
+def test_tenant_without_a_snat_address_is_denied_with_a_reason():
+    denied = ways_of([], "93.184.216.34")
+
+    assert denied == Decision(
+        Verdict.DENIED,
+        "acme/web/1",
+        "No SNAT address of this tenant for IPv4 destinations. Ask NetOps to add one.",
+    )
+
+
+def test_family_without_a_snat_address_is_no_way_to_a_name_that_has_both():
+    assert ways_of(["203.0.113.5"], "2606:4700::1", "93.184.216.34") == ["93.184.216.34"]
+    assert ways_of(["203.0.113.5"], "2606:4700::1").message == (
+        "No SNAT address of this tenant for IPv6 destinations. Ask NetOps to add one."
+    )
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,10 @@ def test_a_change_that_still_allows_a_tunnel_leaves_it_open(egress, echo):
             "Cut: its SNAT address changed.",
         ),
         (
+            lambda egress: egress.put("acme", LOOPBACK | {"snat": []}),
+            "Cut: its SNAT address was taken away.",
+        ),
+        (
             lambda egress: egress.admin.call("DELETE", "/tenants/acme"),
             "Cut: the tenant was removed.",
         ),
@@ -272,6 +276,20 @@ def test_other_reasons_to_cut(egress, echo, change, message):
 
     assert client.is_cut()
     assert egress.ledger.wait_for_stage(ConnectionStage.CLOSED).message == message
+
+
+def test_tenant_without_a_snat_address_reaches_nothing(egress, echo):
+    egress.put("acme", LOOPBACK | {"snat": []})
+
+    client = egress.connect(echo.authority)
+
+    said = client.json()
+    assert (client.status, said["verdict"], said["rule"]) == (403, "Denied", "acme/web/1")
+    assert said["message"] == (
+        "No SNAT address of this tenant for IPv4 destinations. Ask NetOps to add one."
+    )
+    assert egress.ledger.wait_for_stage(ConnectionStage.DENIED).message == said["message"]
+    assert echo.peers == []
 
 
 def test_an_expiring_rule_ends_its_tunnels_by_itself(egress, echo):

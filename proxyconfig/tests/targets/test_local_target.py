@@ -115,7 +115,7 @@ def target(caddy, collector) -> LocalTarget:
         egress_admin=collector.admin_socket,
         access_log=caddy.log_socket,
     )
-    target = TARGETS["local"](settings)
+    target = TARGETS["local"].make(settings)
     target.upkeep()
     caddy.admin.call("POST", SERVERS, {})
     for tenant in ("acme", "acme-rag", "globex"):

@@ -1,0 +1,151 @@
+"""Plans that wait for a person: whose they are, what they hold, and how they end.
+
+The rows of plans are read and ended here; ``judging`` says what one would do, ``plans`` makes them
+and ``decisions`` decides on them.
+"""
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from proxyconfig.domain import guardrails, manifest
+from proxyconfig.domain.intent import Intent
+from proxyconfig.domain.objects import Key
+from proxyconfig.models import Placement, Plan
+from proxyconfig.services import revisions
+from tenants import locks
+from tenants.domain.actor import Actor
+from tenants.domain.states import ChangeState
+from tenants.errors import ConflictError, ForbiddenError, InvalidError, NotVisibleError
+from tenants.models.tenant import Tenant
+
+
+def open_change_sets(tenant: Tenant, actor: Actor) -> QuerySet[Plan]:
+    """The actor's own waiting plans, which another edit of theirs can join; newest first."""
+    rows = waiting(tenant)
+    if actor.user_id is None:
+        return rows.filter(author_id=None, author_name=actor.name)
+    return rows.filter(author_id=actor.user_id)
+
+
+def pending(tenant: Tenant) -> dict[Key, list[Plan]]:
+    """The plans that wait, by each object that they touch; one query."""
+    found: dict[Key, list[Plan]] = {}
+    for plan in waiting(tenant).order_by("pk").defer("base", "intent", "entries"):
+        for change in plan.changes:
+            found.setdefault(Key(change["collection"], change["name"]), []).append(plan)
+    return found
+
+
+def has_written(plan: Plan, *, actor: Actor) -> bool:
+    """True when the actor authored the plan, and so may not approve it."""
+    return is_author(plan, actor)
+
+
+def needs_grant(plan: Plan) -> bool:
+    """True when only somebody who may grant private networks can approve the plan."""
+    return any(found["code"] == guardrails.PRIVATE_DESTINATION for found in plan.findings)
+
+
+def waiting(tenant: Tenant) -> QuerySet[Plan]:
+    return Plan.objects.filter(tenant=tenant, state=ChangeState.AWAITING_APPROVAL.value)
+
+
+def lock_tenant(tenant: Tenant) -> Tenant:
+    """The tenant's row, then its placements: what every change of a plan takes first."""
+    locked = locks.tenant(tenant.pk)
+    locks.rows(locks.Level.PLACEMENT, Placement.objects.filter(tenant=locked))
+    return locked
+
+
+def awaiting(tenant: Tenant, plan: Plan) -> Plan:
+    """The row, locked.
+
+    Raises:
+        NotVisibleError: the tenant has no such plan.
+        ConflictError: it no longer awaits a decision.
+    """
+    rows = locks.rows(locks.Level.PLAN, Plan.objects.filter(pk=plan.pk, tenant=tenant))
+    if not rows:
+        raise NotVisibleError(f"There is no {plan} here. See the list of plans.")
+    current: Plan = rows[0]
+    current.tenant = plan.tenant
+    if not current.awaits_decision:
+        raise ConflictError(
+            f"{str(current).capitalize()} is {current.state} by now, so there is nothing to"
+            " decide. See the list of plans.",
+            code="plan-decided",
+        )
+    return current
+
+
+def own_change_set(tenant: Tenant, plan: Plan, actor: Actor) -> Plan:
+    return own(awaiting(tenant, plan), plan, actor)
+
+
+def own(current: Plan | None, plan: Plan, actor: Actor) -> Plan:
+    """The waiting plan, which is the actor's own and what they read.
+
+    Raises:
+        ForbiddenError: it is somebody else's.
+        ConflictError: it does not wait any more, or is not what they read.
+    """
+    if current is None:
+        raise ConflictError(
+            f"{str(plan).capitalize()} does not wait any more. Make a new plan.",
+            code="plan-decided",
+        )
+    if not is_author(current, actor):
+        raise ForbiddenError(
+            f"{str(current).capitalize()} is {current.author_name}'s. Make a plan of your own."
+        )
+    return readable(current, plan.intent_hash)
+
+
+def readable(current: Plan, read: str) -> Plan:
+    """The plan, where it is still what somebody read.
+
+    Raises:
+        ConflictError: it is not.
+    """
+    stored = manifest.intent_hash(proposal_of(current))
+    if current.intent_hash != read or stored != current.intent_hash:
+        raise ConflictError(
+            f"{str(current).capitalize()} is not what you read: its content changed since. Read"
+            " it again.",
+            code="plan-changed",
+        )
+    return current
+
+
+def is_author(plan: Plan, actor: Actor) -> bool:
+    """By account; the name alone counts for Sluice itself, which has none."""
+    if plan.author_id is None and actor.is_system:
+        return plan.author_name == actor.name
+    return plan.author_id is not None and plan.author_id == actor.user_id
+
+
+def end(plan: Plan, state: ChangeState, *, by: str, comment: str = "") -> None:
+    plan.state, plan.decided_by, plan.decided_at = state.value, by, timezone.now()
+    plan.decision_comment = comment
+    plan.expires_at = None
+    plan.save(update_fields=["state", "decided_by", "decided_at", "decision_comment", "expires_at"])
+
+
+def required(text: str, field: str) -> str:
+    if "\0" in text:
+        message = f"The {field} has a NUL character in it."
+        raise InvalidError(message, fields={field: [message]})
+    if text.strip():
+        return text.strip()
+    message = f"Say why: the {field} stands in the audit log and in the tenant's history."
+    raise InvalidError(message, fields={field: [message]}, code="reason-missing")
+
+
+def base_of(plan: Plan) -> Intent:
+    if plan.base is None:
+        return Intent(tenant=plan.tenant.slug)
+    return revisions.read(plan.base, plan.tenant_id)
+
+
+def proposal_of(plan: Plan) -> Intent:
+    return revisions.read(plan.intent, plan.tenant_id)
