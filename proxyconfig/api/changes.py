@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from proxyconfig.api.policies import planned
 from proxyconfig.api.serializers import (
     ConnectionSerializer,
     DecisionSerializer,
@@ -22,7 +22,7 @@ from proxyconfig.api.serializers import (
     RevisionSerializer,
 )
 from proxyconfig.models import Connection, Placement, Plan, Revision
-from proxyconfig.services import plans
+from proxyconfig.services import decisions, plans
 from tenants.api import filters
 from tenants.api.pagination import NewestFirst
 from tenants.api.views import TenantViewSet
@@ -30,12 +30,18 @@ from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState, Direction, Health, SyncState, Verdict
 
 
+def planned(plan: Plan, tenant: str) -> Response:
+    """202 with the plan: the proxy follows once it is approved."""
+    location = reverse("proxyconfig-api:plan-detail", args=[tenant, plan.pk])
+    return Response(PlanSerializer(plan).data, status=202, headers={"Location": location})
+
+
 class PlanViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Plan]):
     """Every change of the tenant's intent, and who allowed it."""
 
     write_action = Action.APPROVE_PLAN
     # The service lets a plan's author cancel it too.
-    rights = {"cancel": Action.VIEW}
+    rights = {"cancel": Action.VIEW, "rebase": Action.EDIT_POLICY}
     filters = {
         "author_name": filters.text("author_name"),
         "state": filters.choice("state", [state.value for state in ChangeState]),
@@ -47,22 +53,37 @@ class PlanViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Plan]):
 
     def rows(self) -> QuerySet[Plan]:
         """The tenant's plans."""
-        return Plan.objects.select_related("tenant")
+        rows = Plan.objects.select_related("tenant")
+        return rows if self.action == "retrieve" else rows.defer("base", "intent")
 
     @extend_schema(request=DecisionSerializer, responses={202: PlanSerializer})
     def approve(self, request: Request, tenant: str, pk: int) -> Response:
         """Make a waiting plan current; not for its author."""
-        return self._decide(plans.approve)
+        body = self.read_body(DecisionSerializer)
+        plan = decisions.approve(
+            self.get_object(),
+            actor=self.actor,
+            comment=body["comment"],
+            grant=body["grant"],
+            read=body["intent_hash"],
+        )
+        return planned(plan, tenant)
 
     @extend_schema(request=DecisionSerializer, responses={202: PlanSerializer})
     def refuse(self, request: Request, tenant: str, pk: int) -> Response:
-        """Turn a waiting plan down; the rows go back to the current revision."""
-        return self._decide(plans.refuse)
+        """Turn a waiting plan down; what was held for it is free again."""
+        return self._decide(decisions.refuse)
 
     @extend_schema(request=DecisionSerializer, responses={202: PlanSerializer})
     def cancel(self, request: Request, tenant: str, pk: int) -> Response:
-        """Withdraw a waiting plan; the rows go back to the current revision."""
-        return self._decide(plans.cancel)
+        """Withdraw a waiting plan; what was held for it is free again."""
+        return self._decide(decisions.cancel)
+
+    @extend_schema(request=ReasonSerializer, responses={202: PlanSerializer})
+    def rebase(self, request: Request, tenant: str, pk: int) -> Response:
+        """Plan again: your own proposal against what is in force now."""
+        reason = self.read_body(ReasonSerializer)["reason"]
+        return planned(plans.rebase(self.get_object(), actor=self.actor, reason=reason), tenant)
 
     def _decide(self, decide: Callable[..., Plan]) -> Response:
         comment = self.read_body(DecisionSerializer)["comment"]
@@ -82,13 +103,17 @@ class RevisionViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Revision
 
     def rows(self) -> QuerySet[Revision]:
         """The tenant's revisions."""
-        return Revision.objects.select_related("tenant")
+        rows = Revision.objects.select_related("tenant")
+        return rows.defer("intent") if self.action == "list" else rows
 
     @extend_schema(request=ReasonSerializer, responses={202: PlanSerializer})
     def rollback(self, request: Request, tenant: str, generation: int) -> Response:
-        """Wish for this revision's intent again, through the same gates as any change."""
-        reason = self.read_body(ReasonSerializer)["reason"]
-        return planned(plans.rollback(self.get_object(), actor=self.actor, reason=reason), tenant)
+        """Propose this revision's intent again, through the same gates as any change."""
+        body = self.read_body(ReasonSerializer)
+        plan = plans.rollback(
+            self.get_object(), actor=self.actor, reason=body["reason"], grant=body["grant"]
+        )
+        return planned(plan, tenant)
 
 
 class PlacementViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Placement]):

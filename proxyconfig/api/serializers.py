@@ -4,21 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from proxyconfig.models import (
-    Connection,
-    EgressPolicy,
-    EgressRule,
-    IngressPolicy,
-    Placement,
-    Plan,
-    Protocol,
-    Revision,
-)
-from proxyconfig.services.policies import EgressDraft, IngressDraft, RuleDraft
+from proxyconfig.models import Connection, Placement, Plan, Revision
 from tenants.api.strict import StrictSerializer
 from tenants.domain.states import ChangeState
-
-_LONGEST_LIST = 1000
 
 
 class ReasonSerializer(StrictSerializer):
@@ -27,143 +15,26 @@ class ReasonSerializer(StrictSerializer):
     reason = serializers.CharField(
         max_length=2000, required=False, default="", allow_blank=True, help_text="Why."
     )
-
-
-class IngressPolicySerializer(serializers.ModelSerializer[IngressPolicy]):
-    """An ingress policy."""
-
-    virtual_address = serializers.IPAddressField(source="listener.virtual_address.address")
-    port = serializers.IntegerField(source="listener.port")
-    protocol = serializers.ChoiceField(source="listener.protocol", choices=Protocol.choices)
-    namespace = serializers.CharField(source="namespace.name")
-    allowed_sources = serializers.ListField(child=serializers.CharField())
-
-    class Meta:
-        """Fields."""
-
-        model = IngressPolicy
-        fields = [
-            "name",
-            "virtual_address",
-            "port",
-            "protocol",
-            "namespace",
-            "service",
-            "service_port",
-            "hostnames",
-            "path_prefix",
-            "allowed_sources",
-            "is_enabled",
-            "created_at",
-            "updated_at",
-        ]
-
-
-class IngressPolicyWriteSerializer(ReasonSerializer):
-    """An ingress policy as it shall be; what is left out gets its default."""
-
-    name = serializers.CharField(max_length=63)
-    virtual_address = serializers.IPAddressField(help_text="One of the tenant's.")
-    port = serializers.IntegerField(min_value=1, max_value=65535)
-    protocol = serializers.ChoiceField(choices=Protocol.choices, default=Protocol.HTTP.value)
-    namespace = serializers.CharField(max_length=63, help_text="One of the tenant's.")
-    service = serializers.CharField(max_length=63, required=False, default="ragapp")
-    service_port = serializers.IntegerField(
-        min_value=1, max_value=65535, required=False, default=8080
-    )
-    hostnames = serializers.ListField(
-        child=serializers.CharField(max_length=253), default=list, max_length=_LONGEST_LIST
-    )
-    path_prefix = serializers.CharField(max_length=200, required=False, default="/")
-    allowed_sources = serializers.ListField(
-        child=serializers.CharField(max_length=49),
-        default=list,
-        max_length=_LONGEST_LIST,
-        help_text=(
-            "Networks in CIDR notation. Empty lets any client in, which needs approval on a port"
-            " below 1024."
-        ),
-    )
-    is_enabled = serializers.BooleanField(required=False, default=True)
-
-    @staticmethod
-    def draft(values: dict[str, Any]) -> IngressDraft:
-        """The checked values as what the service takes; Any, as fields have many types."""
-        return IngressDraft(
-            name=values["name"],
-            virtual_address=values["virtual_address"],
-            port=values["port"],
-            namespace=values["namespace"],
-            protocol=Protocol(values["protocol"]),
-            service=values["service"],
-            service_port=values["service_port"],
-            hostnames=tuple(values["hostnames"]),
-            path_prefix=values["path_prefix"],
-            allowed_sources=tuple(values["allowed_sources"]),
-            is_enabled=values["is_enabled"],
-        )
-
-
-class EgressRuleSerializer(serializers.ModelSerializer[EgressRule]):
-    """One destination of an egress policy."""
-
-    network = serializers.CharField(allow_null=True)
-    is_granted = serializers.BooleanField(help_text="May reach a private network.")
-
-    class Meta:
-        """Fields."""
-
-        model = EgressRule
-        fields = ["order", "host", "network", "ports", "is_granted", "granted_at"]
-
-
-class EgressPolicySerializer(serializers.ModelSerializer[EgressPolicy]):
-    """An egress policy with its rules."""
-
-    rules = EgressRuleSerializer(many=True)
-
-    class Meta:
-        """Fields."""
-
-        model = EgressPolicy
-        fields = ["name", "is_enabled", "rules", "created_at", "updated_at"]
-
-
-class EgressRuleWriteSerializer(StrictSerializer):
-    """A destination: a host or a network, one of the two."""
-
-    host = serializers.CharField(
-        max_length=253,
+    grant = serializers.BooleanField(
         required=False,
-        default="",
-        allow_blank=True,
-        help_text="example.org, or *.example.org for its subdomains.",
-    )
-    network = serializers.CharField(
-        max_length=49, required=False, allow_null=True, default=None, help_text="In CIDR notation."
-    )
-    ports = serializers.ListField(
-        child=serializers.IntegerField(min_value=1, max_value=65535), min_length=1, max_length=100
+        default=False,
+        help_text="Grant the private networks that it reaches; platform administrators only.",
     )
 
 
-class EgressPolicyWriteSerializer(ReasonSerializer):
-    """An egress policy as it shall be; the rules are the whole list, in order."""
+class PendingSerializer(serializers.Serializer[dict[str, Any]]):
+    """A waiting plan's part about one object; nothing of it is in force."""
 
-    name = serializers.CharField(max_length=63)
-    rules = serializers.ListField(
-        child=EgressRuleWriteSerializer(), min_length=1, max_length=_LONGEST_LIST
-    )
-    is_enabled = serializers.BooleanField(required=False, default=True)
+    plan = serializers.IntegerField()
+    action = serializers.ChoiceField(choices=["add", "change", "delete"])
+    author_name = serializers.CharField()
 
-    @staticmethod
-    def draft(values: dict[str, Any]) -> EgressDraft:
-        """The checked values as what the service takes; Any, as fields have many types."""
-        rules = tuple(
-            RuleDraft(host=rule["host"], network=rule["network"], ports=tuple(rule["ports"]))
-            for rule in values["rules"]
-        )
-        return EgressDraft(name=values["name"], rules=rules, is_enabled=values["is_enabled"])
+
+class PendingObjectSerializer(PendingSerializer):
+    """The same, with the object's place."""
+
+    collection = serializers.CharField()
+    name = serializers.CharField()
 
 
 class FieldChangeSerializer(serializers.Serializer[dict[str, Any]]):
@@ -174,10 +45,23 @@ class FieldChangeSerializer(serializers.Serializer[dict[str, Any]]):
     after = serializers.JSONField(allow_null=True)
 
 
+class ObjectChangeSerializer(serializers.Serializer[dict[str, Any]]):
+    """What happens to one policy or one part of the network."""
+
+    action = serializers.ChoiceField(choices=["add", "change", "delete"])
+    collection = serializers.CharField()
+    name = serializers.CharField()
+    title = serializers.CharField()
+    fields = FieldChangeSerializer(many=True)  # type: ignore[assignment]  # DRF has one, too.
+
+
 class PlanEntrySerializer(serializers.Serializer[dict[str, Any]]):
-    """What happens to one object of the proxy."""
+    """What happens to one object of a cluster's proxy."""
 
     action = serializers.ChoiceField(choices=["create", "update", "delete"])
+    cluster = serializers.CharField(required=False)
+    group = serializers.CharField(required=False)
+    namespace = serializers.CharField(required=False)
     kind = serializers.CharField()
     name = serializers.CharField()
     reason = serializers.CharField()
@@ -196,6 +80,10 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
 
     id = serializers.IntegerField(allow_null=True, help_text="Null in a dry run.")
     state = serializers.ChoiceField(choices=[state.value for state in ChangeState])
+    changes = ObjectChangeSerializer(many=True)
+    effects = serializers.ListField(
+        child=serializers.CharField(), help_text="What it opens and closes, in sentences."
+    )
     entries = PlanEntrySerializer(many=True)
     findings = FindingSerializer(many=True)
     created_at = serializers.DateTimeField(allow_null=True, help_text="Null in a dry run.")
@@ -210,6 +98,8 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "author_name",
             "reason",
             "summary",
+            "effects",
+            "changes",
             "entries",
             "findings",
             "base_generation",
@@ -217,6 +107,8 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "decided_by",
             "decided_at",
             "decision_comment",
+            "rolls_back_to",
+            "expires_at",
             "trace_id",
             "created_at",
         ]
@@ -228,7 +120,7 @@ class PlanDetailSerializer(PlanSerializer):
     class Meta(PlanSerializer.Meta):
         """Fields."""
 
-        fields = [*PlanSerializer.Meta.fields, "intent"]
+        fields = [*PlanSerializer.Meta.fields, "base", "intent"]
 
 
 class DecisionSerializer(StrictSerializer):
@@ -236,6 +128,18 @@ class DecisionSerializer(StrictSerializer):
 
     comment = serializers.CharField(
         max_length=2000, required=False, default="", allow_blank=True, help_text="Why."
+    )
+    grant = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Grant the private networks that it reaches; platform administrators only.",
+    )
+    intent_hash = serializers.CharField(
+        max_length=64,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Of the plan that was read: 409 where it is another by now.",
     )
 
 

@@ -1,97 +1,193 @@
 """The way of every change: form, plan, reason, apply. One page each, and nothing saved before.
 
-A form that was understood leads to the plan it would make, computed by the same service inside a
-savepoint that is rolled back; the form's values travel on, hidden, beside the required reason.
+A form that was understood leads to the plan that its edit would make. Its fields travel on, hidden,
+beside the required reason and the versions that were reviewed: an Apply whose review was of another
+version leads back to the form, which shows what moved and keeps what was typed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from proxyconfig.domain import objects
+from proxyconfig.domain.edits import Edit
 from proxyconfig.models import Plan
-from proxyconfig.services import plans
-from proxyconfig.ui.forms import EgressForm, IngressForm, ReasonForm
+from proxyconfig.services import change_sets, plans
+from proxyconfig.ui import words
+from proxyconfig.ui.forms import ReviewForm, with_value
+from proxyconfig.ui.object_forms import ObjectForm, action_of
+from proxyconfig.ui.refusals import refuse_object
 from tenants.access import TenantRequest, require
 from tenants.domain.roles import Action
-from tenants.errors import InvalidError, SluiceError
+from tenants.errors import ConflictError, InvalidError, SluiceError
 from tenants.ui.forms import refuse
 
-PolicyForm = IngressForm | EgressForm
-
-# Stands in for the reason while the plan is only looked at.
-_LOOKING = "preview"
+MOVED = "changed-meanwhile"
+Propose = Callable[..., Plan]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What is to be done, and how its pages are called.
 
     Attributes:
-        apply: does it, given the reason; reads its rows anew at each call.
-        otherwise: the form's field for complaints about fields that the form has not.
+        back_url, back_label: the list that it came from.
+        into: the actor's own change set that the page is about; None for what is in force.
+        grant: a platform administrator grants the private networks that it reaches.
+        propose: does it, with reason, seen and grant; None for ``plans.propose`` with the edit.
     """
 
     title: str
     back_url: str
-    apply: Callable[[str], Plan]
+    back_label: str
+    edit: Edit
     is_delete: bool = False
-    otherwise: str | None = None
+    into: Plan | None = None
+    grant: bool = False
+    propose: Propose | None = None
 
 
-def edit_policy(
-    request: TenantRequest,
-    form: PolicyForm,
-    change: Change,
-    *,
-    template: str,
-    policy: object,
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Somebody changed the object since the form was opened.
+
+    Attributes:
+        message: in one sentence.
+        fields: where it differs from what was typed.
+    """
+
+    message: str
+    fields: Sequence[object]
+
+
+def edit_object(
+    request: TenantRequest, form: ObjectForm, change: Callable[[], Change], page: dict[str, Any]
 ) -> HttpResponse:
-    """The form, then the review of its plan, then the change itself."""
-    can_edit = request.actor.may(Action.EDIT_POLICY)
-    context = {"form": form, "policy": policy, "can_edit": can_edit}
+    """The form, then the review of its plan, then the change itself.
+
+    Args:
+        form: bound when the request posts.
+        change: what a valid form wants.
+        page: context of the form's page.
+    """
+    action = action_of(form.collection)
+    context = {**page, "form": form, "can_edit": request.actor.may(action)}
     if request.method != "POST":
-        return render(request, template, context)
-    require(request.actor, Action.EDIT_POLICY)
+        return _form_page(request, context)
+    require(request.actor, action)
     if form.is_valid() and request.POST.get("step") != "edit":
+        if form.cleaned_data["version"] != objects.version(form.existing):
+            return _form_page(request, {**context, "moved": _moved(form)})
         try:
-            return review(request, change, form=form)
+            return review(request, change(), form=form)
+        except ConflictError as error:
+            if error.code == MOVED:
+                return _form_page(request, {**context, "moved": Moved(error.message, ())})
+            refuse_object(form, error)
         except SluiceError as error:
-            refuse(form, error, otherwise=change.otherwise)
-    return render(request, template, context)
+            refuse_object(form, error)
+    return _form_page(request, context)
 
 
 def review(
-    request: TenantRequest, change: Change, *, form: PolicyForm | None = None
+    request: TenantRequest, change: Change, *, form: ObjectForm | None = None
 ) -> HttpResponse:
     """The plan of ``change`` with its reason to fill in; with the reason, the change.
 
     Raises:
-        SluiceError: whatever the change raises, other than over its reason.
+        SluiceError: with a form, whatever the change raises other than over its reason.
     """
-    is_applying = request.POST.get("step") == "apply"
-    reason = ReasonForm(request.POST if is_applying else None)
-    if is_applying and reason.is_valid():
-        try:
-            plan = change.apply(reason.cleaned_data["reason"])
-        except InvalidError as error:
-            if "reason" not in error.fields:
-                raise
-            refuse(reason, error)
-        else:
-            return redirect("proxyconfig:plan-detail", request.tenant.slug, plan.pk)
-    plan = plans.preview(request.tenant, lambda: change.apply(_LOOKING))
-    context = {
-        "change": change,
-        "plan": plan,
-        "form": form,
-        "reason_form": reason,
+    sets = list(change_sets.open_change_sets(request.tenant, request.actor))
+    asked = ReviewForm(
+        request.POST if request.POST.get("step") == "apply" else None,
+        change_sets=sets,
+        initial={"into": change.into.pk if change.into else ""},
+    )
+    notice = ""
+    try:
+        if asked.is_bound and asked.is_valid():
+            plan, notice = _apply(request, change, asked, keeps_notice=form is None)
+            if plan is not None:
+                return redirect("proxyconfig:plan-detail", request.tenant.slug, plan.pk)
+        preview = plans.preview(
+            request.tenant,
+            change.edit,
+            actor=request.actor,
+            into=change.into,
+            grant=change.grant,
+        )
+    except (InvalidError, ConflictError) as error:
+        if form is not None:
+            raise
+        return _review_page(request, change, {"refusal": error.message})
+    return _review_page(
+        request,
+        change,
+        {"form": form, "asked": asked, "notice": notice, **_shown(request, preview, asked)},
+    )
+
+
+def _apply(
+    request: TenantRequest, change: Change, asked: ReviewForm, *, keeps_notice: bool
+) -> tuple[Plan | None, str]:
+    """The plan that was made; None with a notice, or with an error at the reason."""
+    said = {
+        "actor": request.actor,
+        "reason": asked.cleaned_data["reason"],
+        "seen": asked.cleaned_data["seen"] or None,
+        "grant": change.grant,
     }
-    return render(request, "proxyconfig/policy_review.html", context)
+    try:
+        if change.propose is not None:
+            return change.propose(**said), ""
+        into = asked.change_set or change.into
+        return plans.propose(request.tenant, change.edit, into=into, **said), ""
+    except InvalidError as error:
+        if "reason" not in error.fields:
+            raise
+        refuse(asked, error)
+    except ConflictError as error:
+        if error.code != MOVED or not keeps_notice:
+            raise
+        return None, error.message
+    return None, ""
+
+
+def _shown(request: TenantRequest, preview: plans.Preview, asked: ReviewForm) -> dict[str, Any]:
+    """What a review says of its plan; ``seen`` is of this very plan."""
+    plan = preview.plan
+    asked.show_seen(preview.seen)
+    may_grant = request.actor.may(Action.GRANT_PRIVATE)
+    return {
+        "plan": plan,
+        "title": words.plan_title(plan),
+        "counts": words.counts(plan),
+        "changes": words.change_lines(plan.changes),
+        "clusters": words.proxy_entries(plan.entries),
+        "needs_granter": change_sets.needs_grant(plan) and not may_grant,
+        "shows_change_sets": bool(asked.change_sets) and bool(plan.findings),
+    }
+
+
+def _review_page(request: TenantRequest, change: Change, context: dict[str, Any]) -> HttpResponse:
+    return render(request, "proxyconfig/plan_review.html", {"change": change, **context})
+
+
+def _form_page(request: TenantRequest, context: dict[str, Any]) -> HttpResponse:
+    return render(request, "proxyconfig/object_form.html", context)
+
+
+def _moved(form: ObjectForm) -> Moved:
+    """What moved; the form then carries the version that it was compared with."""
+    fields = form.differences()
+    form.data = with_value(form.data, "version", objects.version(form.existing))
+    return Moved("", fields)
 
 
 def policies_url(request: TenantRequest) -> str:
-    """Where a change that was thought better of leads back to."""
+    """The list of policies."""
     return reverse("proxyconfig:policy-list", args=[request.tenant.slug])

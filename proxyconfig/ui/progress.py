@@ -1,10 +1,8 @@
 """How far things have come on the proxies, arranged for pages."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from proxyconfig.domain.conditions import Condition, ConditionType, Status
 from proxyconfig.models import Placement, Plan, Revision
@@ -38,15 +36,6 @@ class PlacementPanel:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many objects a plan touches."""
-
-    deleted: int
-    changed: int
-    added: int
-
-
-@dataclass(frozen=True, slots=True)
 class Stage:
     """One step on the way to serving: ``done``, ``current`` or ``waiting``."""
 
@@ -67,12 +56,6 @@ def placements(generation: int) -> list[PlacementPanel]:
     """All placements of the tenant in scope."""
     rows = Placement.objects.select_related("cluster")
     return [PlacementPanel(row, _conditions(row, generation)) for row in rows]
-
-
-def counts(entries: Iterable[dict[str, Any]]) -> Counts:  # Any: a stored entry.
-    """How many of a plan's entries delete, change and add."""
-    by_action = Counter(entry["action"] for entry in entries)
-    return Counts(by_action["delete"], by_action["update"], by_action["create"])
 
 
 def outcome(plan: Plan, revision: Revision) -> Outcome:

@@ -1,5 +1,7 @@
 """Pages of policies, plans, sync and connections; deciding on a plan goes through the services."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -7,33 +9,43 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
-from proxyconfig.models import Connection, EgressPolicy, IngressPolicy, Placement, Plan, Revision
-from proxyconfig.services import plans
-from proxyconfig.ui import progress
+from proxyconfig.domain.objects import COLLECTIONS
+from proxyconfig.models import Connection, Placement, Plan, Revision
+from proxyconfig.services import change_sets, decisions, plans
+from proxyconfig.services.rows import build_intent
+from proxyconfig.ui import networks, pages, progress, words
 from proxyconfig.ui.editing import Change, review
-from proxyconfig.ui.forms import ConnectionFilter, DecisionForm, PlanFilter
+from proxyconfig.ui.forms import ConnectionFilter, DecisionForm, PlanFilter, ReplanForm
+from proxyconfig.ui.policies import egress_rows, ingress_rows
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState
-from tenants.errors import InvalidError, NotVisibleError
+from tenants.errors import ConflictError, InvalidError, NotVisibleError
 from tenants.ui.forms import refuse
 from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of
 
-# More than a page shows well; the REST API lists them all.
-MOST_POLICIES = 200
+_LISTS = ("listeners", "address-lists", "port-lists", "tls-references")
+_NETWORKS = tuple(entry.name for entry in COLLECTIONS if entry.is_network)
+_POLICIES = tuple(entry.name for entry in COLLECTIONS if not entry.is_network)
 
 
 @tenant_page(Action.VIEW)
 def policy_list(request: TenantRequest) -> HttpResponse:
-    """What may come in and what may go out, and whether the proxies hold it."""
-    ingress = IngressPolicy.objects.select_related("listener__virtual_address", "namespace")
+    """What may come in and what may go out: what is in force, and apart from it what waits."""
+    tenant = request.tenant
+    intent = build_intent(tenant)
+    view = networks.View(tenant, intent, change_sets.pending(tenant))
     context = {
-        "ingress": ingress[:MOST_POLICIES],
-        "egress": EgressPolicy.objects.prefetch_related("rules")[:MOST_POLICIES],
+        "ingress": ingress_rows(view, intent),
+        "egress": egress_rows(view),
+        **{name.replace("-", "_"): view.rows(name) for name in _LISTS},
+        "waiting": view.waiting(*_POLICIES),
+        "new_urls": {name.replace("-", "_"): pages.new_of(tenant, name) for name in _POLICIES},
         "placements": Placement.objects.select_related("cluster"),
         "can_edit": request.actor.may(Action.EDIT_POLICY),
-        "sync_url": reverse("proxyconfig:sync-detail", args=[request.tenant.slug]),
+        "paused_at": networks.paused_at(tenant),
+        "sync_url": reverse("proxyconfig:sync-detail", args=[tenant.slug]),
     }
     return render(request, "proxyconfig/policy_list.html", context)
 
@@ -43,15 +55,16 @@ def plan_list(request: TenantRequest) -> HttpResponse:
     """Every change of the tenant's intent."""
     form = PlanFilter(request.GET)
     rows = Plan.objects.filter(form.condition()).select_related("revision")
-    rows = rows.defer("intent", "entries", "revision__intent")
-    context = {"page": newest_of(request, rows), "form": form}
-    return render(request, "proxyconfig/plan_list.html", context)
+    page = newest_of(request, rows.defer("base", "intent", "entries", "revision__intent"))
+    for plan in page:
+        plan.title = words.plan_title(plan)  # type: ignore[attr-defined]  # for the page alone
+    return render(request, "proxyconfig/plan_list.html", {"page": page, "form": form})
 
 
 @tenant_page(Action.VIEW)
 def plan_detail(request: TenantRequest, pk: int) -> HttpResponse:
     """One plan; the live part alone where htmx asks."""
-    return _plan_page(request, _plan(pk), DecisionForm())
+    return _plan_page(request, _plan(pk))
 
 
 @require_POST
@@ -59,39 +72,63 @@ def plan_detail(request: TenantRequest, pk: int) -> HttpResponse:
 def plan_decide(request: TenantRequest, pk: int) -> HttpResponse:
     """Approve or refuse; the service knows who may, and whether it is still to be decided."""
     plan = _plan(pk)
-    form = DecisionForm(request.POST)
+    form = DecisionForm(request.POST, can_grant=request.actor.may(Action.GRANT_PRIVATE))
     if not form.is_valid():
-        return _plan_page(request, plan, form)
-    decide = plans.approve if request.POST.get("decision") == "approve" else plans.refuse
+        return _plan_page(request, plan, form=form)
+    comment = form.cleaned_data["comment"]
     try:
-        decide(plan, actor=request.actor, comment=form.cleaned_data["comment"])
-    except InvalidError as error:
+        if request.POST.get("decision") == "approve":
+            grant = bool(form.cleaned_data.get("grant"))
+            decisions.approve(plan, actor=request.actor, comment=comment, grant=grant)
+        else:
+            decisions.refuse(plan, actor=request.actor, comment=comment)
+    except (InvalidError, ConflictError) as error:
         refuse(form, error)
-        return _plan_page(request, plan, form)
+        return _plan_page(request, plan, form=form, is_stale=error.code == "plan-stale")
+    return redirect("proxyconfig:plan-detail", request.tenant.slug, pk)
+
+
+@require_POST
+@tenant_page(Action.VIEW)
+def plan_cancel(request: TenantRequest, pk: int) -> HttpResponse:
+    """Withdraw a waiting plan."""
+    decisions.cancel(_plan(pk), actor=request.actor)
+    messages.info(request, gettext("The plan is withdrawn. What it held is free again."))
     return redirect("proxyconfig:plan-detail", request.tenant.slug, pk)
 
 
 @require_POST
 @tenant_page(Action.EDIT_POLICY)
-def plan_cancel(request: TenantRequest, pk: int) -> HttpResponse:
-    """Withdraw a waiting plan."""
-    plans.cancel(_plan(pk), actor=request.actor)
-    messages.info(
-        request, gettext("The plan is withdrawn. The policies say what they said before it.")
-    )
-    return redirect("proxyconfig:plan-detail", request.tenant.slug, pk)
+def plan_again(request: TenantRequest, pk: int) -> HttpResponse:
+    """The same proposal against what is in force now, as a new plan."""
+    plan = _plan(pk)
+    form = ReplanForm(request.POST)
+    if not form.is_valid():
+        return _plan_page(request, plan, replan_form=form)
+    try:
+        again = plans.rebase(plan, actor=request.actor, reason=form.cleaned_data["reason"])
+    except (InvalidError, ConflictError) as error:
+        refuse(form, error)
+        return _plan_page(request, plan, replan_form=form)
+    return redirect("proxyconfig:plan-detail", request.tenant.slug, again.pk)
 
 
 @tenant_page(Action.EDIT_POLICY)
 def plan_rollback(request: TenantRequest, pk: int) -> HttpResponse:
     """The plan of going back to an older plan's revision, and the wish for it."""
+    revision = _revision(pk)
 
-    def apply(reason: str) -> Plan:
-        return plans.rollback(_revision(pk), actor=request.actor, reason=reason)
+    def propose(**said: Any) -> Plan:  # Any: what a review asked for.
+        return plans.rollback(revision, **said)
 
-    title = gettext("Roll back to revision %(number)s") % {"number": _revision(pk).generation}
-    back = reverse("proxyconfig:plan-detail", args=[request.tenant.slug, pk])
-    return review(request, Change(title, back, apply))
+    change = Change(
+        title=gettext("Roll back to revision %(number)s") % {"number": revision.generation},
+        back_url=reverse("proxyconfig:plan-detail", args=[request.tenant.slug, pk]),
+        back_label=gettext("Plan #%(number)s") % {"number": pk},
+        edit=plans.rollback_edit(revision),
+        propose=propose,
+    )
+    return review(request, change)
 
 
 @tenant_page(Action.VIEW)
@@ -115,31 +152,77 @@ def connection_list(request: TenantRequest) -> HttpResponse:
     return render(request, "proxyconfig/connection_list.html", context)
 
 
-def _plan_page(request: TenantRequest, plan: Plan, form: DecisionForm) -> HttpResponse:
+def _plan_page(
+    request: TenantRequest,
+    plan: Plan,
+    *,
+    form: DecisionForm | None = None,
+    replan_form: ReplanForm | None = None,
+    is_stale: bool = False,
+) -> HttpResponse:
     revision = Revision.objects.filter(plan=plan).first()
-    actor = request.actor
-    is_author = plan.author_id == request.user.pk
-    has_written = plan.awaits_decision and plans.has_written(plan, actor=actor)
-    is_old = revision is not None and revision.generation < request.tenant.generation
-    context = {
-        "plan": plan,
-        "counts": progress.counts(plan.entries),
+    context: dict[str, Any] = {  # Any: as Django's own contexts.
+        **_what(plan),
+        **_rights(request, plan, revision),
+        "can_plan_again": _can_plan_again(request, plan, is_stale or replan_form is not None),
         "revision": revision,
         "generation": request.tenant.generation,
-        "decision_form": form,
-        "has_written": has_written,
-        "can_decide": plan.awaits_decision and actor.may(Action.APPROVE_PLAN) and not has_written,
-        "can_cancel": plan.awaits_decision and (is_author or actor.may(Action.APPROVE_PLAN)),
-        "can_roll_back": is_old and actor.may(Action.EDIT_POLICY),
+        "decision_form": form
+        or DecisionForm(
+            can_grant=request.actor.may(Action.GRANT_PRIVATE) and change_sets.needs_grant(plan)
+        ),
+        "replan_form": replan_form or ReplanForm(),
+        "is_stale": is_stale,
+        "network_collections": _NETWORKS,
         "live_url": plan.get_absolute_url(),
     }
-    if revision is not None:
+    is_newest = revision is not None and revision.generation == request.tenant.generation
+    # What the proxies say now is about the newest revision, and says nothing of an older plan.
+    if revision is not None and is_newest:
         context["outcome"] = progress.outcome(plan, revision)
-    if not request.htmx or revision is None:
+    if not request.htmx or not is_newest:
         return render(request, "proxyconfig/plan_detail.html", context)
     if plan.state not in {ChangeState.APPROVED, ChangeState.APPLYING}:
         return renew_page(request)  # The plan's own state stands outside the live part.
     return render(request, "proxyconfig/_plan_progress.html", context)
+
+
+def _can_plan_again(request: TenantRequest, plan: Plan, is_stale: bool) -> bool:
+    """Its author may, once something else became current or the approval found it stale."""
+    if not plan.awaits_decision or not change_sets.has_written(plan, actor=request.actor):
+        return False
+    return is_stale or plan.base_generation < request.tenant.generation
+
+
+def _what(plan: Plan) -> dict[str, Any]:  # Any: as above.
+    """What the plan does, in words."""
+    return {
+        "plan": plan,
+        "title": words.plan_title(plan),
+        "counts": words.counts(plan),
+        "changes": words.change_lines(plan.changes),
+        "clusters": words.proxy_entries(plan.entries),
+    }
+
+
+def _rights(request: TenantRequest, plan: Plan, revision: Revision | None) -> dict[str, bool]:
+    """What the actor may do about the plan; nothing else is offered."""
+    actor = request.actor
+    waits = plan.awaits_decision
+    has_written = waits and change_sets.has_written(plan, actor=actor)
+    may_approve = actor.may(Action.APPROVE_PLAN)
+    needs_grant = waits and change_sets.needs_grant(plan)
+    may_grant = actor.may(Action.GRANT_PRIVATE)
+    is_old = revision is not None and revision.generation < request.tenant.generation
+    return {
+        "has_written": has_written,
+        "needs_granter": needs_grant and not may_grant,
+        "can_decide": waits and may_approve and not has_written,
+        "can_approve": waits and may_approve and not has_written and (may_grant or not needs_grant),
+        "can_cancel": waits and (has_written or may_approve),
+        "edits_change_set": has_written,
+        "can_roll_back": is_old and actor.may(Action.EDIT_POLICY),
+    }
 
 
 def _plan(pk: int) -> Plan:

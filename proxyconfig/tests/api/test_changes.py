@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from proxyconfig.tests.api.test_policies import INGRESS, WEB, send
+from proxyconfig.tests.api.test_objects import INGRESS, WEB, send
 from proxyconfig.tests.factories import (
     ConnectionFactory,
     PlacementFactory,
@@ -52,7 +52,7 @@ def test_second_person_approves(alice, dora, waiting):
 
 
 @pytest.mark.parametrize(("verb", "state"), [("refuse", "Refused"), ("cancel", "Cancelled")])
-def test_plan_that_is_turned_down_puts_the_rows_back(alice, dora, waiting, verb, state):
+def test_plan_that_is_turned_down_leaves_nothing(alice, dora, waiting, verb, state):
     response = send(dora, "post", f"{TENANT}/plans/{waiting['id']}/{verb}", {"comment": "No"})
 
     assert (response.status_code, response.json()["state"]) == (202, state)

@@ -3,20 +3,23 @@
 import pytest
 from django.urls import reverse
 
-from proxyconfig.models import EgressRule, IngressPolicy, Plan
-from proxyconfig.services import policies
-from proxyconfig.services.policies import EgressDraft, RuleDraft
-from tenants.tests.factories import NamespaceFactory, VirtualAddressFactory
+from proxyconfig.domain.intent import AddressList, EgressPolicy, EgressRule, Intent, PortRange
+from proxyconfig.models import IntentObject, Plan
+from proxyconfig.services.rows import build_intent
+from proxyconfig.tests.conftest import ADDRESS
+from proxyconfig.tests.holding import settle
+from tenants.domain.roles import Role
+from tenants.tests.people import person
+
+pytestmark = pytest.mark.usefixtures("network")
 
 
 @pytest.fixture
-def form(acme, cluster) -> dict[str, str]:
+def form() -> dict[str, str]:
     """What a person types to open a port."""
-    VirtualAddressFactory(tenant=acme, cluster=cluster, address="127.10.1.1")
-    NamespaceFactory(tenant=acme, cluster=cluster, name="acme-rag")
     return {
         "name": "web",
-        "virtual_address": "127.10.1.1",
+        "virtual_address": ADDRESS,
         "port": "8080",
         "protocol": "http",
         "allowed_sources": "10.0.0.0/8",
@@ -25,7 +28,7 @@ def form(acme, cluster) -> dict[str, str]:
         "namespace": "acme-rag",
         "service": "ragapp",
         "service_port": "8080",
-        "is_enabled": "on",
+        "mode": "enforced",
     }
 
 
@@ -35,23 +38,45 @@ def create(person, form, **more):
     )
 
 
-def names(person) -> list[str]:
+def edit(person, form, **more):
+    url = reverse("proxyconfig:ingress-edit", args=["acme", "web"])
+    return person.client.post(url, {**form, **more})
+
+
+def version(person, collection: str, name: str) -> str:
     with person.acting():
-        return list(IngressPolicy.objects.values_list("name", flat=True))
+        return IntentObject.objects.get(collection=collection, name=name).version
 
 
-def test_review_shows_the_plan_and_saves_nothing(form, alice):
+def names(person, collection: str = "ingress-policies") -> list[str]:
+    with person.acting():
+        rows = IntentObject.objects.filter(collection=collection)
+        return list(rows.values_list("name", flat=True))
+
+
+def intent(person) -> Intent:
+    with person.acting():
+        return build_intent(person.tenant)
+
+
+def plan_named(person, reason: str) -> Plan:
+    with person.acting():
+        return Plan.objects.get(reason=reason)
+
+
+def test_review_says_what_opens_and_saves_nothing(form, alice):
     response = create(alice, form, step="review")
 
-    assert response.context["plan"].summary == "1 added, 0 changed, 0 deleted"
+    (change,) = [line for line in response.context["changes"] if "policy" in line.title]
+    assert (change.action, change.title) == ("add", "Ingress policy web")
+    assert f"{ADDRESS}:8080" in "".join(response.context["plan"].effects)
     assert names(alice) == []
 
 
 def test_apply_saves_with_the_reason_and_leads_to_the_plan(form, alice):
     response = create(alice, form, step="apply", reason="open the door")
 
-    with alice.acting():
-        plan = Plan.objects.get(reason="open the door")
+    plan = plan_named(alice, "open the door")
     assert response.headers["Location"] == reverse(
         "proxyconfig:plan-detail", args=["acme", plan.pk]
     )
@@ -61,51 +86,117 @@ def test_apply_saves_with_the_reason_and_leads_to_the_plan(form, alice):
 def test_apply_without_a_reason_asks_for_it_and_saves_nothing(form, alice):
     response = create(alice, form, step="apply", reason=" ")
 
-    assert list(response.context["reason_form"].errors) == ["reason"]
+    assert list(response.context["asked"].errors) == ["reason"]
     assert names(alice) == []
 
 
 def test_edit_again_keeps_what_was_typed(form, alice):
-    del form["is_enabled"]
-
-    response = create(alice, form, step="edit")
+    response = create(alice, form, step="edit", mode="staged")
 
     assert response.context["form"]["name"].value() == "web"
-    assert not response.context["form"]["is_enabled"].value()
+    assert response.context["form"]["mode"].value() == "staged"
 
 
-def test_tcp_is_refused_at_the_field(form, alice):
+def test_every_field_is_saved_and_shown_again(form, alice, acme):
+    settle(acme, AddressList(name="offices", addresses=("192.0.2.0/24",)))
+    more = {
+        "source_lists": "offices",
+        "hostnames": "a.example.org, *.example.org",
+        "path_prefix": "/api",
+        "order": "7",
+        "mode": "staged",
+        "description": "for the office",
+    }
+
+    create(alice, form, **more, step="apply", reason="all of it")
+
+    (policy,) = intent(alice).ingress_policies
+    page = alice.client.get(reverse("proxyconfig:ingress-edit", args=["acme", "web"]))
+    assert (policy.hostnames, policy.source_lists, policy.order, policy.mode) == (
+        ("a.example.org", "*.example.org"),
+        ("offices",),
+        7,
+        "staged",
+    )
+    assert page.context["form"]["hostnames"].value() == "a.example.org, *.example.org"
+
+
+def test_tcp_is_refused_in_words(form, alice):
     response = create(alice, form, step="review", protocol="tcp")
 
-    assert list(response.context["form"].errors) == ["protocol"]
-    assert "HTTP only" in response.text
+    assert response.context["form"].errors
+    assert names(alice) == []
 
 
 def test_source_with_host_bits_is_refused_at_the_field(form, alice):
     response = create(alice, form, step="review", allowed_sources="10.0.0.1/8")
 
-    assert list(response.context["form"].errors) == ["allowed_sources"]
+    assert response.context["form"].errors == {
+        "allowed_sources": ["Write 10.0.0.1/8 as 10.0.0.0/8."]
+    }
 
 
-def test_name_that_is_taken_is_told_on_the_form(form, alice):
+def test_name_that_is_taken_is_said_at_the_name(form, alice):
     create(alice, form, step="apply", reason="first")
 
     response = create(alice, form, step="review", port="8081")
 
-    assert "already taken" in response.text
+    assert list(response.context["form"].errors) == ["name"]
 
 
-def test_reader_cannot_send_the_form(form, alice, bob):
+def test_reader_reads_and_cannot_send_the_form(form, alice, bob):
     create(alice, form, step="apply", reason="first")
 
     page = bob.client.get(reverse("proxyconfig:ingress-edit", args=["acme", "web"]))
-    sent = bob.client.post(
-        reverse("proxyconfig:ingress-edit", args=["acme", "web"]),
-        {**form, "step": "apply", "reason": "mine"},
-    )
+    sent = edit(bob, form, step="apply", reason="mine")
 
     assert "Review plan" not in page.text
     assert sent.status_code == 403
+
+
+def test_form_of_an_older_version_shows_what_moved_and_keeps_what_was_typed(form, alice):
+    create(alice, form, step="apply", reason="first")
+    seen = version(alice, "ingress-policies", "web")
+    edit(alice, {**form, "order": "5"}, version=seen, step="apply", reason="second")
+
+    response = edit(alice, {**form, "order": "9"}, version=seen, step="review")
+    now = version(alice, "ingress-policies", "web")
+    again = edit(alice, {**form, "order": "9"}, version=now, step="review")
+
+    moved = {str(line.label): (line.now, line.typed) for line in response.context["moved"].fields}
+    assert moved == {"Order": ("5", "9")}
+    assert response.context["form"]["order"].value() == "9"
+    assert response.context["form"]["version"].value() == now
+    assert again.context["plan"].summary == "1 policy changed"
+
+
+def test_apply_of_another_review_is_refused_with_the_form(form, alice):
+    create(alice, form, step="apply", reason="first")
+    now = version(alice, "ingress-policies", "web")
+
+    response = edit(
+        alice,
+        {**form, "order": "9"},
+        version=now,
+        step="apply",
+        reason="second",
+        seen='{"ingress-policies/web": "0123456789abcdef"}',
+    )
+
+    assert "Review again" in response.text
+    assert intent(alice).ingress_policies[0].order == 100
+
+
+def test_policy_that_was_deleted_meanwhile_keeps_what_was_typed(form, alice):
+    create(alice, form, step="apply", reason="first")
+    seen = version(alice, "ingress-policies", "web")
+    delete = reverse("proxyconfig:ingress-delete", args=["acme", "web"])
+    alice.client.post(delete, {"step": "apply", "reason": "close it"})
+
+    response = edit(alice, {**form, "order": "9"}, version=seen, step="review")
+
+    assert "Somebody deleted this meanwhile" in response.text
+    assert response.context["form"]["order"].value() == "9"
 
 
 def test_delete_shows_its_plan_first_and_then_deletes(form, alice):
@@ -116,26 +207,26 @@ def test_delete_shows_its_plan_first_and_then_deletes(form, alice):
     before = names(alice)
     alice.client.post(url, {"step": "apply", "reason": "close it"})
 
-    assert review.context["plan"].summary == "0 added, 0 changed, 1 deleted"
+    assert review.context["counts"].deleted > 0
+    assert "button-danger" in review.text
     assert (before, names(alice)) == (["web"], [])
 
 
 def egress(person, **values):
     url = reverse("proxyconfig:egress-create", args=["acme"])
-    return person.client.post(url, {"name": "docs", "is_enabled": "on", **values})
+    return person.client.post(url, {"name": "docs", **values})
 
 
 def test_destinations_are_read_line_by_line(alice):
-    text = "docs.example.org:443\n\n203.0.113.0/24 443, 8443\n2001:db8::1:443"
+    text = "docs.example.org:443\n\n1.1.1.0/24 443, 8443\n[2606:4700::1111]:443"
 
     egress(alice, destinations=text, step="apply", reason="read")
 
-    with alice.acting():
-        rules = [(rule.destination, rule.ports) for rule in EgressRule.objects.order_by("order")]
-    assert rules == [
-        ("docs.example.org", [443]),
-        ("203.0.113.0/24", [443, 8443]),
-        ("2001:db8::1/128", [443]),
+    (policy,) = intent(alice).egress_policies
+    assert [(rule.order, rule.host or rule.cidr) for rule in policy.rules] == [
+        (10, "docs.example.org"),
+        (20, "1.1.1.0/24"),
+        (30, "2606:4700::1111/128"),
     ]
 
 
@@ -145,55 +236,143 @@ def test_line_without_a_port_is_named_by_its_number(alice):
     assert "Line 2" in response.context["form"].errors["destinations"][0]
 
 
-def test_administrator_has_to_tick_the_grant(ada, cluster):
-    refused = egress(ada, destinations="127.30.0.10/32:8081", step="review")
+def test_administrators_grant_only_with_a_tick(ada):
+    without = egress(ada, destinations="127.30.0.10/32:8081", step="review")
     granted = egress(ada, destinations="127.30.0.10/32:8081", grant="on", step="review")
 
-    assert list(refused.context["form"].errors) == ["grant"]
+    assert [found["code"] for found in without.context["plan"].findings] == ["private-destination"]
     assert granted.context["plan"].findings == []
 
 
-def test_private_network_of_a_member_waits_for_approval(alice):
-    response = egress(alice, destinations="127.30.0.10/32:8081", step="review")
+def test_who_grants_is_said_before_the_reason_is_typed(alice):
+    response = egress(alice, destinations="127.30.0.10/32:8081", grant="on", step="review")
 
-    assert [finding["code"] for finding in response.context["plan"].findings] == [
-        "private-destination"
+    assert response.context["needs_granter"]
+    assert "Only a platform administrator" in response.text
+
+
+def waiting(person, reason="private", **more) -> Plan:
+    egress(person, destinations="127.30.0.10/32:8081", step="apply", reason=reason, **more)
+    return plan_named(person, reason)
+
+
+def test_policy_that_waits_is_not_shown_as_live(alice):
+    plan = waiting(alice)
+
+    page = alice.client.get(reverse("proxyconfig:policy-list", args=["acme"]))
+
+    assert page.context["egress"] == []
+    assert [(line.title, line.plan.pk) for line in page.context["waiting"]] == [
+        ("Egress policy docs", plan.pk)
     ]
 
 
-def test_waiting_plan_is_approved_by_somebody_else_only(alice, ada):
-    with alice.acting() as actor:
-        plan = policies.save_egress(
-            alice.tenant,
-            EgressDraft(name="docs", rules=(RuleDraft(network="127.30.0.10/32", ports=(8081,)),)),
-            actor=actor,
-            reason="read",
-        )
-    decide = reverse("proxyconfig:plan-decide", args=["acme", plan.pk])
-    answer = {"decision": "approve", "comment": "fine"}
+def test_next_edit_can_join_the_own_change_set(alice):
+    first = waiting(alice)
 
-    own = alice.client.post(decide, answer)
-    other = ada.client.post(decide, answer)
+    page = egress(alice, name="more", destinations="127.30.0.20/32:443", step="review")
+    egress(
+        alice,
+        name="more",
+        destinations="127.30.0.20/32:443",
+        step="apply",
+        reason="both",
+        into=str(first.pk),
+    )
 
     with alice.acting():
-        plan.refresh_from_db()
-    assert (own.status_code, other.status_code) == (403, 302)
-    assert plan.state == "Approved"
+        first.refresh_from_db()
+        count = Plan.objects.filter(state="AwaitingApproval").count()
+    assert page.context["shows_change_sets"]
+    assert count == 1
+    assert {change["name"] for change in first.changes} >= {"docs", "more"}
 
 
-def test_rollback_leads_through_the_same_review(form, alice):
-    create(alice, form, step="apply", reason="open")
+def test_change_set_shows_its_own_proposal(alice):
+    plan = waiting(alice)
+    url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
+
+    without = alice.client.get(url)
+    within = alice.client.get(url, {"change_set": plan.pk})
+
+    assert without.status_code == 404
+    assert within.context["form"]["destinations"].value() == "127.30.0.10/32:8081"
+
+
+def test_change_set_of_somebody_else_is_not_found(alice, acme):
+    plan = waiting(alice)
+    dana = person("dana", acme, Role.NETOPS)
+
+    response = dana.client.get(
+        reverse("proxyconfig:egress-edit", args=["acme", "docs"]), {"change_set": plan.pk}
+    )
+
+    assert response.status_code == 404
+
+
+def test_rules_keep_their_numbers_through_the_form(alice, acme):
+    ports = (PortRange.single(443),)
+    settle(
+        acme,
+        EgressPolicy(
+            name="docs",
+            rules=(
+                EgressRule(order=7, host="a.example.org", ports=ports),
+                EgressRule(order=70, host="b.example.org", ports=ports),
+            ),
+        ),
+    )
+    url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
+    lines = "a.example.org:443\nnew.example.org:443\nb.example.org:443"
+    alice.client.post(
+        url,
+        {
+            "name": "docs",
+            "destinations": lines,
+            "version": version(alice, "egress-policies", "docs"),
+            "step": "apply",
+            "reason": "one more",
+        },
+    )
+
+    (policy,) = intent(alice).egress_policies
+    assert [rule.order for rule in policy.rules] == [7, 38, 70]
+
+
+def test_lists_are_made_and_used(alice):
+    url = reverse("proxyconfig:policy-create", args=["acme", "address-lists"])
+    alice.client.post(
+        url,
+        {"name": "partners", "addresses": "1.1.1.0/24", "step": "apply", "reason": "partners"},
+    )
+
+    egress(alice, destinations="@partners:443", step="apply", reason="reach them")
+
+    page = alice.client.get(reverse("proxyconfig:policy-list", args=["acme"]))
+    (row,) = page.context["address_lists"]
+    assert [user.name for user in row.used_by] == ["docs"]
+
+
+def test_delete_of_what_is_in_use_says_what_uses_it(form, alice):
+    create(alice, form, step="apply", reason="first")
+    url = reverse(
+        "proxyconfig:network-delete", args=["acme", "virtual-addresses", f"local:{ADDRESS}"]
+    )
+
+    response = alice.client.get(url)
+
+    assert response.status_code == 200
+    assert "is used by" in response.context["refusal"]
+
+
+def test_paused_tenant_still_serves_its_revision(alice, acme):
     with alice.acting():
-        first = Plan.objects.get(reason="open")
-    delete = reverse("proxyconfig:ingress-delete", args=["acme", "web"])
-    alice.client.post(delete, {"step": "apply", "reason": "close"})
-    url = reverse("proxyconfig:plan-rollback", args=["acme", first.pk])
+        type(acme).objects.filter(pk=acme.pk).update(is_paused=True)
 
-    review = alice.client.get(url)
-    alice.client.post(url, {"step": "apply", "reason": "open again"})
+    for name in ("policy-list", "network-list"):
+        page = alice.client.get(reverse(f"proxyconfig:{name}", args=["acme"]))
 
-    assert review.context["plan"].summary == "1 added, 0 changed, 0 deleted"
-    assert names(alice) == ["web"]
+        assert "Paused: still serving revision" in page.text
 
 
 def test_connections_are_filtered_by_what_the_address_says(alice):

@@ -1,0 +1,371 @@
+"""Every object of a tenant's intent as a REST resource, addressed by its name.
+
+A write answers with the object where a rule applied it, and with 202 and the plan where it waits.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from django.db.models import BooleanField, Case, Q, QuerySet, When
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from proxyconfig.api import policies
+from proxyconfig.api.serializers import (
+    PendingObjectSerializer,
+    PlanSerializer,
+    ReasonSerializer,
+)
+from proxyconfig.domain import edits, objects
+from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.objects import BY_NAME, Key
+from proxyconfig.models import IntentObject as Row
+from proxyconfig.models import Plan
+from proxyconfig.services import allocate, change_sets, plans
+from proxyconfig.services.rows import build_intent
+from tenants.api import filters
+from tenants.api.views import TenantViewSet
+from tenants.domain.roles import Action
+from tenants.domain.states import ChangeState
+from tenants.errors import ConflictError, NotVisibleError, PreconditionError
+
+_DRY_RUN = OpenApiParameter(
+    "dry_run", str, enum=["All"], description="All: answer with the plan and store nothing."
+)
+_REASON = OpenApiParameter("reason", str, description="Why.")
+_CHANGE_SET = OpenApiParameter(
+    "change_set", int, description="A waiting plan of your own that this edit joins."
+)
+_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag that was read: 412 where the object is another by now.",
+)
+_ETAG = OpenApiParameter(
+    "ETag", str, OpenApiParameter.HEADER, response=True, description="The object's version."
+)
+WRITES = [_DRY_RUN, _CHANGE_SET, _IF_MATCH]
+_WAITS = OpenApiResponse(PlanSerializer, description="It waits: the plan, at Location.")
+_IN_FORCE = frozenset({ChangeState.APPROVED.value, ChangeState.APPLIED.value})
+
+
+class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
+    """One collection of a tenant's objects; ``collection`` is set by the route."""
+
+    collection: ClassVar[str] = ""
+    write_action = Action.EDIT_POLICY
+    lookup_field = "name"
+    filters = {"name": filters.text("name")}
+    query_names = {
+        "list": ("limit", "cursor"),
+        "create": ("dry_run", "change_set"),
+        "update": ("dry_run", "change_set"),
+        "partial_update": ("dry_run", "change_set"),
+        "destroy": ("dry_run", "change_set", "reason"),
+    }
+
+    def rows(self) -> QuerySet[Row]:
+        """The collection's rows: what is in force."""
+        rows = Row.objects.filter(collection=self.collection).select_related("cluster")
+        if self.collection in policies.SHAPES:
+            is_enforced = Case(
+                When(spec__mode="enforced", then=True), default=False, output_field=BooleanField()
+            )
+            return rows.annotate(is_enabled=is_enforced)
+        return rows
+
+    def get_object(self) -> Row:
+        """The row that the URL names; a name without its cluster where only one fits.
+
+        Raises:
+            NotVisibleError: there is none, or several fit.
+        """
+        name = str(self.kwargs["name"])
+        found = list(self.rows().filter(Q(name=name) | Q(name__endswith=f":{name}"))[:2])
+        exact = [row for row in found if row.name == name]
+        if exact or len(found) == 1:
+            return (exact or found)[0]
+        label = BY_NAME[self.collection].label
+        if found:
+            raise NotVisibleError(
+                f"Several clusters have a {label} {name}: name one, as in {found[0].name}."
+            )
+        raise NotVisibleError(f"There is no {label} {name} here. List them to see which exist.")
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        """What a request may say of an object."""
+        return self._shape.serializer
+
+    @property
+    def _shape(self) -> "policies.Shape":
+        return policies.shape_of(self.collection)
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """What is in force, each with the plans that wait to change it."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        waiting = change_sets.pending(self.tenant)
+        intent = build_intent(self.tenant)
+        return self.get_paginated_response(
+            [self._shown(row, intent=intent, waiting=waiting) for row in page or ()]
+        )
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """One object; its version is the ETag."""
+        return self._object(self.get_object())
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Add an object."""
+        values, reason, grant = self._body()
+
+        def edit() -> tuple[Edit, str]:
+            filled = allocate.fill(self.tenant, self.collection, values, lock=self._locks)
+            return self._shape.create(filled)
+
+        return self._answer(edit, reason=reason, grant=grant, status=201)
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Replace an object; what is left out gets its default."""
+        row = self.get_object()
+        values, reason, grant = self._body()
+
+        def edit() -> tuple[Edit, str]:
+            filled = allocate.fill(self.tenant, self.collection, values, lock=self._locks)
+            return self._shape.change(row.key, filled)
+
+        return self._answer(edit, reason=reason, grant=grant, row=row)
+
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change some fields of an object; the others stay."""
+        row = self.get_object()
+        given, reason, grant = self._sent()
+
+        def edit() -> tuple[Edit, str]:
+            intent = build_intent(self.tenant)
+            shown = self._shape.show(intent, edits.find(intent, row.key))
+            known = policies.writable(self._shape.serializer, shown)
+            # One of the two words for a policy's mode was given: the other one follows.
+            for name, other in (("is_enabled", "mode"), ("mode", "is_enabled")):
+                if name in given and other not in given:
+                    known.pop(other, None)
+            values = self._checked({**known, **given})
+            filled = allocate.fill(self.tenant, self.collection, values, lock=self._locks)
+            return self._shape.change(row.key, filled)
+
+        return self._answer(edit, reason=reason, grant=grant, row=row)
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete an object; refused while another one uses it."""
+        row = self.get_object()
+        reason = request.query_params.get("reason", "")
+        return self._answer(
+            lambda: (edits.delete(row.key), ""), reason=reason, grant=False, row=row, status=204
+        )
+
+    def _sent(self) -> tuple[dict[str, Any], str, bool]:
+        """The fields of the object as sent, the reason, and whether a grant was asked for."""
+        if not isinstance(self.request.data, Mapping):
+            raise ValidationError(["Send one JSON object."])
+        data = dict(self.request.data)
+        named = {name: data.pop(name) for name in ("reason", "grant") if name in data}
+        meta = ReasonSerializer(data=named)
+        meta.is_valid(raise_exception=True)
+        return data, meta.validated_data["reason"], meta.validated_data["grant"]
+
+    def _checked(self, data: dict[str, Any]) -> dict[str, Any]:
+        body = self._shape.serializer(data=data)
+        body.is_valid(raise_exception=True)
+        return dict(body.validated_data)
+
+    def _body(self) -> tuple[dict[str, Any], str, bool]:
+        """The same, with the fields checked."""
+        data, reason, grant = self._sent()
+        return self._checked(data), reason, grant
+
+    def _answer(
+        self,
+        make: Callable[[], tuple[Edit, str]],
+        *,
+        reason: str,
+        grant: bool,
+        row: Row | None = None,
+        status: int = 200,
+    ) -> Response:
+        """Make the change, or with ``?dry_run=All`` only its plan.
+
+        Args:
+            make: gives the edit and the name of the object that it leaves; runs under the lock.
+        """
+        into = self._change_set()
+        seen = self._seen(row)
+        asked = self.request.query_params.get("dry_run")
+        if asked not in (None, "All"):
+            raise ValidationError({"dry_run": ["Write dry_run=All, or leave it out."]})
+        try:
+            if asked == "All":
+                edit, _ = make()
+                looked = plans.preview(
+                    self.tenant, edit, actor=self.actor, into=into, grant=grant, seen=seen
+                )
+                return Response(PlanSerializer(looked.plan).data)
+            with allocate.locked(self.tenant):
+                edit, name = make()
+                plan = plans.propose(
+                    self.tenant,
+                    edit,
+                    actor=self.actor,
+                    reason=reason,
+                    into=into,
+                    grant=grant,
+                    seen=seen,
+                )
+        except ConflictError as error:
+            if error.code == "changed-meanwhile" and seen:
+                raise PreconditionError(error.message, data=error.data) from error
+            raise
+        return self._outcome(plan, name, status)
+
+    def _outcome(self, plan: Plan, name: str, status: int) -> Response:
+        location = reverse("proxyconfig-api:plan-detail", args=[self.tenant.slug, plan.pk])
+        if plan.state not in _IN_FORCE:
+            headers = {"Location": location}
+            return Response(PlanSerializer(plan).data, status=202, headers=headers)
+        link = {"Link": f'<{location}>; rel="plan"'}
+        if status == 204:
+            return Response(status=204, headers=link)
+        row = self.rows().get(name=name)
+        answer = self._object(row, status=status)
+        answer.headers["Link"] = link["Link"]
+        if status == 201:
+            answer.headers["Location"] = reverse(
+                f"proxyconfig-api:{route_of(self.collection)}-detail",
+                args=[self.tenant.slug, row.name],
+            )
+        return answer
+
+    def _object(self, row: Row, *, status: int = 200) -> Response:
+        shown = self._shown(
+            row, intent=build_intent(self.tenant), waiting=change_sets.pending(self.tenant)
+        )
+        return Response(shown, status=status, headers={"ETag": f'"{row.version}"'})
+
+    def _shown(self, row: Row, *, intent: Any, waiting: Any) -> dict[str, Any]:
+        item = objects.read(row.collection, row.spec)
+        return {
+            **self._shape.show(intent, item),
+            "version": row.version,
+            "pending": [_pending(plan, row.key) for plan in waiting.get(row.key, ())],
+            "created_at": row.created_at,
+            "updated_at": row.updated_at,
+            "updated_by": row.updated_by,
+        }
+
+    @property
+    def _locks(self) -> bool:
+        """False in a dry run, which claims nothing."""
+        return "dry_run" not in self.request.query_params
+
+    def _change_set(self) -> Plan | None:
+        asked = self.request.query_params.get("change_set")
+        if asked is None:
+            return None
+        own = change_sets.open_change_sets(self.tenant, self.actor)
+        plan = own.filter(pk=int(asked)).first() if asked.isdecimal() else None
+        if plan is None:
+            raise ValidationError(
+                {"change_set": [f"{asked} is no plan of yours that waits; see /plans."]}
+            )
+        plan.tenant = self.tenant
+        return plan
+
+    def _seen(self, row: Row | None) -> dict[str, str]:
+        """What ``If-Match`` says, as versions."""
+        asked = self.request.headers.get("If-Match", "")
+        if row is None or not asked or asked.strip() == "*":
+            return {}
+        tags = [tag.strip().removeprefix("W/").strip('"') for tag in asked.split(",")]
+        version = row.version if row.version in tags else tags[0]
+        return {f"{row.collection}/{row.name}": version}
+
+
+def route_of(collection: str) -> str:
+    """The stem of a collection's URL names: ``ingress-policy``."""
+    return BY_NAME[collection].label.lower().replace(" ", "-")
+
+
+def _pending(plan: Plan, key: Key) -> dict[str, Any]:
+    action = next(
+        change["action"] for change in plan.changes if (change["collection"], change["name"]) == key
+    )
+    return {"plan": plan.pk, "action": action, "author_name": plan.author_name}
+
+
+def viewset_of(collection: str) -> type[ObjectViewSet]:
+    """The viewset of one collection, described for OpenAPI."""
+    entry = BY_NAME[collection]
+    shape = policies.shape_of(collection)
+    shown = policies.shown_serializer(collection)
+    kind = entry.kind.__name__
+    action = Action.EDIT_NETWORK if entry.is_network else Action.EDIT_POLICY
+    made = type(
+        f"{kind}ViewSet",
+        (ObjectViewSet,),
+        {
+            "collection": collection,
+            "write_action": action,
+            "filters": {**ObjectViewSet.filters, **shape.filters},
+            "__doc__": f"{entry.plural[0].upper()}{entry.plural[1:]} of the tenant.",
+        },
+    )
+    body = policies.body_serializer(collection)
+    answers = {200: shown, 202: _WAITS}
+    described = {
+        "list": extend_schema(responses={200: shown(many=True)}),
+        "retrieve": extend_schema(parameters=[_ETAG], responses={200: shown}),
+        "create": extend_schema(
+            request=body, parameters=[_DRY_RUN, _CHANGE_SET], responses={201: shown, 202: _WAITS}
+        ),
+        "update": extend_schema(request=body, parameters=WRITES, responses=answers),
+        "partial_update": extend_schema(request=body, parameters=WRITES, responses=answers),
+        "destroy": extend_schema(parameters=[*WRITES, _REASON], responses={204: None, 202: _WAITS}),
+    }
+    for name, describe in described.items():
+        setattr(made, name, describe(_copied(getattr(ObjectViewSet, name))))
+    return made
+
+
+def _copied(method: Callable[..., Response]) -> Callable[..., Response]:
+    """A method of its own for a subclass, so that each has its own description."""
+
+    def call(self: ObjectViewSet, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return method(self, request, *args, **kwargs)
+
+    call.__name__, call.__doc__ = method.__name__, method.__doc__
+    return call
+
+
+class PendingViewSet(TenantViewSet[Plan]):
+    """What waits for a person, object by object; nothing of it is in force."""
+
+    serializer_class = PendingObjectSerializer  # type: ignore[assignment]  # lines, no plans
+    pagination_class = None
+
+    def rows(self) -> QuerySet[Plan]:
+        """The plans that wait."""
+        return Plan.objects.filter(state=ChangeState.AWAITING_APPROVAL.value)
+
+    @extend_schema(responses={200: PendingObjectSerializer(many=True)})
+    def list(self, request: Request, tenant: str) -> Response:
+        """Each object that a waiting plan adds, changes or deletes."""
+        waiting = change_sets.pending(self.tenant)
+        lines = [
+            {**_pending(plan, key), "collection": key.collection, "name": key.name}
+            for key, found in waiting.items()
+            for plan in found
+        ]
+        return Response(lines)

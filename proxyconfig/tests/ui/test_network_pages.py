@@ -1,0 +1,204 @@
+"""Networks on pages: define, change, delete, and take what is free next."""
+
+import pytest
+from django.urls import reverse
+
+from proxyconfig.domain.objects import COLLECTIONS, objects
+from proxyconfig.models import IntentObject
+from proxyconfig.services.rows import build_intent
+from proxyconfig.tests.conftest import ADDRESS
+from tenants.domain.roles import Role
+from tenants.models import Purpose
+from tenants.tests.factories import (
+    AddressPoolFactory,
+    NamespaceGrantFactory,
+    PrefixGrantFactory,
+    VlanGrantFactory,
+    VlanRangeFactory,
+    VniGrantFactory,
+    VniRangeFactory,
+)
+from tenants.tests.people import person
+
+SEGMENT = {
+    "name": "db",
+    "cluster": "local",
+    "vlan_interface": "1.1",
+    "vxlan_port": "4789",
+    "mtu": "1500",
+}
+
+
+@pytest.fixture
+def granted(acme, cluster):
+    """Ranges and pools of the platform, given to acme whole."""
+    tags = VlanRangeFactory(cluster=cluster, first=200, last=209)
+    VlanGrantFactory(tenant=acme, vlan_range=tags)
+    VniGrantFactory(tenant=acme, vni_range=VniRangeFactory(cluster=cluster))
+    for prefix, purpose in (
+        ("10.200.0.0/16", Purpose.SUBNETS),
+        ("127.50.0.0/24", Purpose.ADDRESSES),
+    ):
+        pool = AddressPoolFactory(prefix=prefix, purpose=purpose.value)
+        PrefixGrantFactory(tenant=acme, pool=pool)
+    NamespaceGrantFactory(tenant=acme, cluster=cluster, pattern="acme-*")
+
+
+def new(person, collection: str, **typed):
+    url = reverse("proxyconfig:network-create", args=["acme", collection])
+    return person.client.post(url, {**typed, "step": typed.get("step", "apply"), "reason": "need"})
+
+
+def intent(person):
+    with person.acting():
+        return build_intent(person.tenant)
+
+
+def test_network_is_defined_from_an_empty_tenant_with_next_free(granted, cluster, alice):
+    empty = alice.client.get(reverse("proxyconfig:network-list", args=["acme"]))
+    tag = (
+        new(alice, "segments", **SEGMENT, step="next-vlan_tag").context["form"]["vlan_tag"].value()
+    )
+    page = new(alice, "segments", **SEGMENT, vlan_tag=tag, step="next-subnets")
+    subnets = page.context["form"]["subnets"].value()
+    new(alice, "segments", **SEGMENT, vlan_tag=tag, subnets=subnets)
+    new(alice, "namespaces", name="acme-rag", cluster="local")
+    page = new(alice, "virtual-addresses", cluster="local", step="next-address")
+    new(
+        alice, "virtual-addresses", cluster="local", address=page.context["form"]["address"].value()
+    )
+    page = new(alice, "self-ips", segment="db", number="1", step="next-address")
+    new(
+        alice, "self-ips", segment="db", number="1", address=page.context["form"]["address"].value()
+    )
+
+    made = intent(alice)
+    (segment,) = made.segments
+    assert empty.context["is_empty"]
+    assert (segment.vlan.tag, segment.subnets[0].cidr) == (200, "10.200.0.0/24")
+    assert [entry.name for entry in made.namespaces] == ["acme-rag"]
+    assert len(made.virtual_addresses) == len(made.self_ips) == 1
+
+
+def test_what_is_free_next_goes_below_what_was_typed(granted, cluster, alice):
+    typed = {"name": "out", "cluster": "local", "addresses": "127.50.0.1", "description": "x"}
+
+    form = new(alice, "snat-pools", **typed, step="next-addresses").context["form"]
+
+    assert form["addresses"].value() == "127.50.0.1\n127.50.0.2"
+    assert (form["name"].value(), form["description"].value()) == ("out", "x")
+    assert not form.errors
+
+
+def test_nothing_granted_is_said_beside_the_field(cluster, alice):
+    page = new(alice, "segments", **SEGMENT, step="next-vlan_tag")
+
+    (shown,) = [
+        entry
+        for section in page.context["form"].sections()
+        for entry in section.entries
+        if entry.field.name == "vlan_tag"
+    ]
+    assert "granted no VLAN" in shown.complaint
+    assert page.context["form"]["name"].value() == "db"
+
+
+def test_list_shows_what_is_used_and_by_what(network, alice):
+    url = reverse("proxyconfig:ingress-create", args=["acme"])
+    alice.client.post(
+        url,
+        {
+            "name": "web",
+            "virtual_address": ADDRESS,
+            "port": "8080",
+            "namespace": "acme-rag",
+            "service": "ragapp",
+            "service_port": "8080",
+            "allowed_sources": "10.0.0.0/8",
+            "step": "apply",
+            "reason": "open",
+        },
+    )
+
+    page = alice.client.get(reverse("proxyconfig:network-list", args=["acme"]))
+
+    (segment,) = page.context["segments"]
+    (address,) = page.context["virtual_addresses"]
+    assert [(use.cidr, use.used, use.total) for use in segment.subnets] == [
+        ("10.101.0.0/24", 1, 254)
+    ]
+    assert len(address.used_by) == 1
+    assert page.context["grants"]
+
+
+def test_object_is_changed_under_its_own_page(network, alice):
+    url = reverse("proxyconfig:network-object", args=["acme", "segments", "front"])
+    with alice.acting():
+        version = IntentObject.objects.get(collection="segments", name="front").version
+    typed = {
+        **SEGMENT,
+        "name": "front",
+        "vlan_tag": "101",
+        "subnets": "10.101.0.0/24 10.101.0.1",
+        "mtu": "9000",
+        "version": version,
+    }
+
+    review = alice.client.post(url, {**typed, "step": "review"})
+    alice.client.post(url, {**typed, "step": "apply", "reason": "jumbo"})
+
+    (change,) = review.context["changes"]
+    assert [(line.label, line.before, line.after) for line in change.fields] == [
+        ("MTU", "1500", "9000")
+    ]
+    assert intent(alice).segments[0].mtu == 9000
+
+
+def test_every_object_has_a_page_and_every_kind_a_form(network, alice, bob):
+    with alice.acting():
+        rows = list(IntentObject.objects.select_related("tenant"))
+
+    pages = [person.client.get(row.get_absolute_url()) for person in (alice, bob) for row in rows]
+
+    assert {page.status_code for page in pages} == {200}
+    for entry in COLLECTIONS:
+        area = "network" if entry.is_network else "policy"
+        url = reverse(f"proxyconfig:{area}-create", args=["acme", entry.name])
+        assert (alice.client.get(url).status_code, bob.client.get(url).status_code) == (200, 403)
+
+
+def test_devops_read_networks_and_change_none(network, acme):
+    dev = person("dev", acme, Role.DEVOPS)
+
+    page = dev.client.get(reverse("proxyconfig:network-list", args=["acme"]))
+    refused = new(dev, "namespaces", name="acme-two", cluster="local")
+
+    assert "Add segment" not in page.text
+    assert refused.status_code == 403
+
+
+def test_networks_and_policies_do_not_answer_for_each_other(network, alice):
+    for area, collection in (("network", "egress-policies"), ("policy", "segments")):
+        url = reverse(f"proxyconfig:{area}-create", args=["acme", collection])
+
+        assert alice.client.get(url).status_code == 404
+
+
+def test_networks_of_another_tenant_are_not_found(network, charlie):
+    urls = [
+        reverse("proxyconfig:network-list", args=["acme"]),
+        reverse("proxyconfig:network-object", args=["acme", "segments", "front"]),
+        reverse("proxyconfig:network-delete", args=["acme", "segments", "front"]),
+    ]
+
+    assert {charlie.client.get(url).status_code for url in urls} == {404}
+
+
+def test_delete_is_counted_as_a_delete(network, alice):
+    url = reverse("proxyconfig:network-delete", args=["acme", "segments", "front"])
+
+    review = alice.client.get(url)
+    alice.client.post(url, {"step": "apply", "reason": "gone"})
+
+    assert review.context["counts"].deleted == 1
+    assert not [key for key in objects(intent(alice)) if key.collection == "segments"]

@@ -1,0 +1,162 @@
+"""Plans on pages: what they do in words, who may decide, and what is offered."""
+
+import pytest
+from django.urls import reverse
+
+from proxyconfig.models import Plan
+from tenants.domain.roles import Role
+from tenants.domain.states import spaced
+from tenants.tests.people import person
+
+pytestmark = pytest.mark.usefixtures("network")
+
+
+@pytest.fixture
+def dana(acme):
+    """Another NetOps of acme."""
+    return person("dana", acme, Role.NETOPS)
+
+
+def save(person, destinations: str, *, name: str = "docs", **more) -> Plan:
+    url = reverse("proxyconfig:egress-create", args=["acme"])
+    reason = more.setdefault("reason", f"for {name}")
+    person.client.post(url, {"name": name, "destinations": destinations, "step": "apply", **more})
+    with person.acting():
+        return Plan.objects.get(reason=reason)
+
+
+def private(person, **more) -> Plan:
+    return save(person, "127.30.0.10/32:8081", **more)
+
+
+def page_of(person, plan: Plan):
+    return person.client.get(reverse("proxyconfig:plan-detail", args=["acme", plan.pk]))
+
+
+def decide(person, plan: Plan, **answer):
+    url = reverse("proxyconfig:plan-decide", args=["acme", plan.pk])
+    return person.client.post(url, {"decision": "approve", "comment": "fine", **answer})
+
+
+def state(person, plan: Plan) -> str:
+    with person.acting():
+        plan.refresh_from_db()
+    return plan.state
+
+
+def test_plan_has_a_title_and_its_changes_in_words(alice):
+    page = page_of(alice, save(alice, "docs.example.org:443"))
+
+    (change,) = page.context["changes"]
+    fields = {line.label: line.after for line in change.fields}
+    assert page.context["title"] == "Add egress policy docs"
+    assert fields["Destinations"] == "docs.example.org:443"
+
+
+def test_list_says_states_in_spaced_words(alice):
+    private(alice)
+
+    page = alice.client.get(reverse("proxyconfig:plan-list", args=["acme"]))
+
+    assert page.text.count("Awaiting approval") == 2  # The filter's choice and the badge.
+    assert "AwaitingApproval<" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("AwaitingApproval", "Awaiting approval"), ("InSync", "In sync"), ("Failed", "Failed")],
+)
+def test_words_are_spaced(word, said):
+    assert spaced(word) == said
+
+
+def test_author_is_told_that_somebody_else_approves(alice):
+    page = page_of(alice, private(alice))
+
+    assert not page.context["can_decide"]
+    assert "You authored this plan" in page.text
+
+
+def test_who_may_not_grant_is_not_offered_to_approve(alice, dana):
+    page = page_of(dana, private(alice))
+
+    assert (page.context["can_decide"], page.context["can_approve"]) == (True, False)
+    assert "Approve and apply" not in page.text
+    assert "Only a platform administrator" in page.text
+
+
+def test_administrator_approves_with_the_grant_ticked(alice, ada):
+    plan = private(alice)
+
+    without = decide(ada, plan)
+    waits = state(alice, plan)
+    granted = decide(ada, plan, grant="on")
+
+    assert (without.status_code, waits) == (200, "AwaitingApproval")
+    assert "fine" in without.text  # What was typed is kept.
+    assert (granted.status_code, state(alice, plan)) == (302, "Approved")
+
+
+def test_decision_without_a_comment_is_asked_for_it(alice, ada):
+    response = decide(ada, private(alice), comment="")
+
+    assert list(response.context["decision_form"].errors) == ["comment"]
+
+
+def test_author_plans_again(alice):
+    plan = private(alice)
+    url = reverse("proxyconfig:plan-again", args=["acme", plan.pk])
+
+    asked = alice.client.post(url, {"reason": ""})
+    response = alice.client.post(url, {"reason": "on what is in force now"})
+
+    assert list(asked.context["replan_form"].errors) == ["reason"]
+    assert response.status_code == 302
+    assert state(alice, plan) == "Superseded"
+
+
+def test_old_plan_shows_no_conditions_of_the_newest(alice):
+    old = save(alice, "a.example.org:443", name="a")
+    new = save(alice, "b.example.org:443", name="b")
+
+    pages = page_of(alice, old), page_of(alice, new)
+
+    assert ["outcome" in page.context for page in pages] == [False, True]
+    assert "is in force now" in pages[0].text
+
+
+def test_rollback_leads_through_the_same_review(alice):
+    first = save(alice, "a.example.org:443", name="a")
+    delete = reverse("proxyconfig:egress-delete", args=["acme", "a"])
+    alice.client.post(delete, {"step": "apply", "reason": "close"})
+    url = reverse("proxyconfig:plan-rollback", args=["acme", first.pk])
+
+    review = alice.client.get(url)
+    response = alice.client.post(url, {"step": "apply", "reason": "open again"})
+
+    assert [line.title for line in review.context["changes"]] == ["Egress policy a"]
+    assert response.status_code == 302
+
+
+def test_withdrawn_plan_is_cancelled(alice):
+    plan = private(alice)
+
+    alice.client.post(reverse("proxyconfig:plan-cancel", args=["acme", plan.pk]))
+
+    assert state(alice, plan) == "Cancelled"
+
+
+def test_plan_again_is_offered_once_something_else_became_current(alice):
+    plan = private(alice)
+    before = page_of(alice, plan).context["can_plan_again"]
+    save(alice, "a.example.org:443", name="a")
+
+    assert (before, page_of(alice, plan).context["can_plan_again"]) == (False, True)
+
+
+def test_author_edits_the_change_set_from_its_plan(alice, dana):
+    plan = private(alice)
+    link = reverse("proxyconfig:policy-object", args=["acme", "egress-policies", "docs"])
+
+    assert f"{link}?change_set={plan.pk}" in page_of(alice, plan).text
+    assert "change_set" not in page_of(dana, plan).text

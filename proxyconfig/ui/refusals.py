@@ -1,0 +1,51 @@
+"""A service's refusal at the fields that people filled in, with the line of a list."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from proxyconfig.ui.object_forms import ObjectForm
+from tenants.errors import ConflictError, InvalidError, SluiceError
+
+
+class _Complaint(NamedTuple):
+    path: str
+    message: str
+
+
+def refuse_object(form: ObjectForm, error: SluiceError) -> None:
+    """Put what is wrong at its fields; what belongs to none, or to another object, on top."""
+    if isinstance(error, ConflictError) and error.code == "taken" and "name" in form.fields:
+        form.add_error("name", error.message)
+        return
+    complaints = list(_complaints(error))
+    # First all places, then the errors: an error takes its field's value away.
+    placed = [
+        (form.field_for(path), form.line_of(path), path, message) for path, message in complaints
+    ]
+    for field, line, path, message in placed:
+        says = f"{message[:1].upper()}{message[1:]}".rstrip(".")
+        if line is not None:
+            says = _("Line %(number)s: %(why)s") % {"number": line, "why": message.rstrip(".")}
+        if field is None and path.startswith("spec."):
+            says = f"{_where(path)}: {message.rstrip('.')}"
+        form.add_error(field, f"{says}.")
+    if not placed:
+        form.add_error(None, error.message)
+
+
+def _complaints(error: SluiceError) -> Iterable[_Complaint]:
+    """What is wrong by the manifest's path where the service gives it, else by field."""
+    problems: Any = error.data.get("problems")  # Any: what the error was given for machines.
+    if problems:
+        yield from (_Complaint(problem["path"], problem["message"]) for problem in problems)
+        return
+    fields = error.fields if isinstance(error, InvalidError) else {}
+    for name, messages in fields.items():
+        yield from (_Complaint(name, message) for message in messages)
+
+
+def _where(path: str) -> str:
+    """``segments[web]`` of a path, for a complaint about another object."""
+    return path.removeprefix("spec.").partition("].")[0].rstrip("]") + ("]" if "[" in path else "")

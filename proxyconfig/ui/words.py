@@ -1,0 +1,188 @@
+"""What a plan does, in the words of the forms: objects by title, fields by label."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from proxyconfig.domain.codec import Unreadable, camel, from_plain
+from proxyconfig.domain.fields import JsonValue
+from proxyconfig.domain.intent import EgressRule, Subnet
+from proxyconfig.domain.objects import BY_NAME, Key
+from proxyconfig.domain.problems import Problem
+from proxyconfig.models import Plan
+from proxyconfig.ui import rules
+from proxyconfig.ui.layout import layout_of
+
+Stored = Mapping[str, Any]  # Any: a plan's stored JSON.
+_PLACE = re.compile(r"\[([^\]]*)\]")
+_VERBS = {
+    "add": gettext_lazy("Add"),
+    "change": gettext_lazy("Change"),
+    "delete": gettext_lazy("Delete"),
+}
+_ASIDE = frozenset({"listeners"})
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLine:
+    """One field before and after; None where it is not set."""
+
+    label: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """What happens to one object: ``add``, ``change`` or ``delete``."""
+
+    action: str
+    title: str
+    fields: Sequence[FieldLine]
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyEntries:
+    """What changes on one cluster's proxy."""
+
+    cluster: str
+    entries: Sequence[Stored]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many policies and networks a plan touches."""
+
+    deleted: int
+    changed: int
+    added: int
+
+
+def change_lines(changes: Iterable[Stored]) -> list[ChangeLine]:
+    """Each change of a plan; deletes first, as they are stored."""
+    return [
+        ChangeLine(
+            change["action"],
+            change["title"],
+            _field_lines(change["collection"], change["fields"]),
+            Key(change["collection"], change["name"]),
+        )
+        for change in changes
+    ]
+
+
+def counts(plan: Plan) -> Counts:
+    """How many objects are deleted, changed and added."""
+    actions = [change["action"] for change in plan.changes]
+    return Counts(actions.count("delete"), actions.count("change"), actions.count("add"))
+
+
+def plan_title(plan: Plan) -> str:
+    """``Add segment web``, ``Change egress policy docs and 2 more``; else the plan's summary."""
+    if not plan.changes:
+        return plan.summary
+    # A listener comes with its policy, and says less.
+    first = min(plan.changes, key=lambda change: change["collection"] in _ASIDE)
+    title = str(first["title"])
+    named = f"{_VERBS[first['action']]} {_lower_first(title)}"
+    if len(plan.changes) == 1:
+        return named
+    return _("%(first)s and %(count)s more") % {"first": named, "count": len(plan.changes) - 1}
+
+
+def proxy_entries(entries: Iterable[Stored]) -> list[ProxyEntries]:
+    """A plan's entries by cluster; an older plan's have none."""
+    by_cluster: dict[str, list[Stored]] = {}
+    for entry in entries:
+        by_cluster.setdefault(entry.get("cluster", ""), []).append(entry)
+    return [ProxyEntries(cluster, found) for cluster, found in sorted(by_cluster.items())]
+
+
+def label_of(collection: str, path: str) -> str:
+    """A field's label in its form, for a path of the object's JSON."""
+    plain = _PLACE.sub("", path)
+    labels = dict(_labels(collection))
+    known = [name for name in labels if plain == name or plain.startswith(f"{name}.")]
+    if not known:
+        return capfirst(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain.replace(".", " ")).lower())
+    name = max(known, key=len)
+    place = _PLACE.search(path)
+    rest = plain[len(name) :].replace(".", " ").strip()
+    return ", ".join(filter(None, (labels[name], place[1] if place else "", rest)))
+
+
+def _field_lines(collection: str, fields: Sequence[Stored]) -> list[FieldLine]:
+    """In the order of the form."""
+    order = [name for name, _label in _labels(collection)]
+    places = {name: place for place, name in enumerate(order)}
+
+    def place(field: Stored) -> int:
+        plain = _PLACE.sub("", field["path"])
+        known = (places[name] for name in (plain, plain.partition(".")[0]) if name in places)
+        return next(known, len(order))
+
+    lines = (_field_line(collection, field) for field in sorted(fields, key=place))
+    return [line for line in lines if line is not None]
+
+
+def _labels(collection: str) -> list[tuple[str, str]]:
+    """The paths of a form's fields, as they are in JSON, with their labels."""
+    if collection not in BY_NAME:
+        return []
+    return [
+        (".".join(map(camel, entry.path.split("."))), str(entry.label))
+        for entry in layout_of(collection).entries
+    ]
+
+
+def _field_line(collection: str, field: Stored) -> FieldLine | None:
+    """None for what a new or deleted object leaves empty: it says nothing."""
+    before, after = field["before"], field["after"]
+    if before in _EMPTY and after in _EMPTY:
+        return None
+    return FieldLine(
+        label_of(collection, field["path"]),
+        _text(field["path"], before),
+        _text(field["path"], after),
+    )
+
+
+def _text(path: str, value: JsonValue) -> str | None:
+    if value in _EMPTY:
+        return None
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return "\n".join(_text(path, item) or "" for item in value)
+    if isinstance(value, dict):
+        return _record(path, value)
+    return str(value)
+
+
+def _record(path: str, value: dict[str, JsonValue]) -> str:
+    kind = path.partition("[")[0]
+    problems: list[Problem] = []
+    try:
+        if kind == "rules":
+            return rules.write_rule(
+                from_plain(EgressRule, value, path="", problems=problems, is_strict=False)
+            )
+        if kind == "subnets":
+            subnet = from_plain(Subnet, value, path="", problems=problems, is_strict=False)
+            return f"{subnet.cidr} {subnet.gateway or ''}".strip()
+    except Unreadable:
+        pass
+    lines = ((name, _text(f"{path}.{name}", part)) for name, part in value.items())
+    return "\n".join(f"{name}: {text}" for name, text in lines if text is not None)
+
+
+def _lower_first(title: str) -> str:
+    """``Segment web`` inside a sentence; ``BGP peer`` stays as it is."""
+    return title if title[1:2].isupper() else f"{title[:1].lower()}{title[1:]}"
