@@ -60,10 +60,17 @@ def django_db_setup(services, django_test_environment, django_db_blocker) -> Ite
         # Transactional tests empty the tables afterwards, which the application role may not.
         # On the class, since Django opens other connections under Playwright's event loop.
         operations = type(connections["default"].ops)
-        operations.execute_sql_flush = lambda self, statements: services.empty_tables()
+        operations.execute_sql_flush = lambda self, statements: _empty(services)
     yield
     with django_db_blocker.unblock():
         connections.close_all()
+
+
+def _empty(services: PrivateServices) -> None:
+    """Every table as the migrations leave it."""
+    services.empty_tables()
+    with connections["default"].cursor() as cursor:
+        cursor.execute("INSERT INTO tenants_vrf (name, description) VALUES ('default', '')")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from tenants.api.problems import headers_of
 from tenants.errors import SluiceError
 from tenants.models.member import Membership
 from tenants.models.scoped import Scope, open_scope, platform_scope, user_scope
@@ -71,11 +72,15 @@ def error_page(request: HttpRequest, error: SluiceError) -> HttpResponse:
         return HttpResponse(
             json.dumps({**body, "request_id": trace_id}),
             status=error.status,
+            headers=headers_of(error),
             content_type="application/problem+json",
         )
     template = "404.html" if error.status == 404 else "error.html"
     context = {"error": error, "trace_id": trace_id}
-    return render(request, template, context, status=error.status)
+    page = render(request, template, context, status=error.status)
+    for name, value in headers_of(error).items():
+        page[name] = value
+    return page
 
 
 class AdminScopeMiddleware:

@@ -5,12 +5,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from tenants.domain.actor import Actor
-from tenants.domain.roles import Action
+from tenants.domain.roles import PLATFORM_GRANTS, Action
 from tenants.models.member import User
 from tenants.models.scoped import Scope, open_scope
 from tenants.models.tenant import Tenant
@@ -83,17 +84,19 @@ class Shell:
 
     @property
     def nav(self) -> tuple[Group, ...]:
-        """The menu of the tenant's pages; empty outside a tenant."""
+        """The menu of the tenant's pages, and for the platform's staff of those above tenants."""
+        path = self._request.path
+        platform = tuple(_platform_groups(self._request.user, path))
         if self.tenant is None:
-            return ()
+            return platform
         actor: Actor | None = getattr(self._request, "actor", None)
         may_train = actor is None or actor.may(Action.TRAIN)
-        return tuple(_groups(self.tenant.slug, self._request.path, may_train=may_train))
+        return (*_groups(self.tenant.slug, path, may_train=may_train), *platform)
 
 
 def visible_scope(user: User) -> AbstractContextManager[Scope]:
     """The scope in which the tenants of ``user`` can be listed; an administrator sees all."""
-    reason = "platform administrator" if user.is_superuser else ""
+    reason = "platform staff" if user.held_platform_role else ""
     return open_scope(Scope(user_id=user.pk, staff_reason=reason))
 
 
@@ -112,7 +115,7 @@ def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
     yield Group(
         _("Front door"),
         (
-            link(_("Networks"), "tenants:tenant-detail", "network"),
+            link(_("Networks"), "proxyconfig:network-list", "network"),
             link(_("Policies"), "proxyconfig:policy-list", "policy"),
             link(_("Plans"), "proxyconfig:plan-list", "plan"),
             link(_("Sync"), "proxyconfig:sync-detail", "sync"),
@@ -141,5 +144,29 @@ def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
             link(_("Usage"), "ragapp:usage-detail", "layers"),
             link(_("Operations"), "tenants:operation-list", "operations"),
             link(_("Audit"), "tenants:audit-list", "audit"),
+            link(_("Settings"), "tenants:member-list", "user"),
+        ),
+    )
+
+
+def _platform_groups(user: User | AnonymousUser, path: str) -> Iterator[Group]:
+    """Nothing for whoever has no platform role: no page there is visible to them."""
+    role = user.held_platform_role if isinstance(user, User) else None
+    if role is None:
+        return
+
+    def link(label: str, name: str, icon: str) -> Link:
+        href = reverse(name)
+        return Link(label, href, icon, path.startswith(href))
+
+    may_manage = Action.MANAGE_PLATFORM in PLATFORM_GRANTS[role]
+    people = (link(_("People"), "tenants:person-list", "user"),) if may_manage else ()
+    yield Group(
+        _("Platform"),
+        (
+            link(_("Tenants"), "portal:tenant-list", "tenant"),
+            link(_("Address space"), "tenants:space-list", "layers"),
+            link(_("Templates"), "proxyconfig:template-list", "document"),
+            *people,
         ),
     )

@@ -28,7 +28,7 @@ class TenantRow:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What the tenant's agent has read, and was asked last."""
+    """What the tenant has for its agent to read, and what was asked last."""
 
     corpus_count: int
     chunk_count: int
@@ -63,7 +63,7 @@ def knowledge(reader: Reader) -> Knowledge:
     trained = Corpus.objects.filter(chunk_count__gt=0)
     chunks = trained.aggregate(sum=Sum("chunk_count"))["sum"] or 0
     asked = Run.objects.filter(visible_runs(reader))
-    return Knowledge(trained.count(), chunks, list(asked[:RECENT]))
+    return Knowledge(Corpus.objects.count(), chunks, list(asked[:RECENT]))
 
 
 def has_recent_drift(summary: facade.Summary) -> bool:

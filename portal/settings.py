@@ -192,7 +192,12 @@ SPECTACULAR_SETTINGS = {
         **{words.__name__: [word.value for word in words] for words in states.SHOWN},
         "ModelKind": "ragapp.models.language_model.ModelKind",
         "OperationKind": "tenants.models.operation.OperationKind",
-        "SegmentKind": "tenants.models.segment.SegmentKind",
+        "ChangeAction": ["add", "change", "delete"],
+        "EntryAction": ["create", "update", "delete"],
+        "ListenerProtocol": ["http", "tcp", "udp"],
+        "RuleAction": ["allow", "deny"],
+        "SegmentKind": ["vlan", "vxlan", "subnet"],
+        "Transport": ["tcp", "udp"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -266,10 +271,14 @@ QUOTA_DEFAULTS = {
     Resource.TOKENS_PER_DAY: env.limit("SLUICE_QUOTA_TOKENS_PER_DAY", 50_000_000),
     Resource.CONCURRENT_RUNS: env.limit("SLUICE_QUOTA_CONCURRENT_RUNS", 64),
     Resource.CORPUS_BYTES: env.limit("SLUICE_QUOTA_CORPUS_BYTES", 10 * 1024**3),
+    Resource.CHANGE_SETS: env.limit("SLUICE_QUOTA_CHANGE_SETS", 20),
 }
 # The most that one answer is taken to use: a question is refused once those on their way may
 # spend the day's tokens.
 QUOTA_TOKENS_PER_ANSWER = env.number("SLUICE_QUOTA_TOKENS_PER_ANSWER", 4000)
+
+# How long a plan waits for a person before it is withdrawn and what it holds is free again.
+CHANGE_SET_DAYS = env.number("SLUICE_CHANGE_SET_DAYS", 14)
 
 # How long things are kept; None for ever. The daily sums of usage are always kept.
 KEEP_RUNS_DAYS = env.limit("SLUICE_KEEP_RUNS_DAYS", 180)

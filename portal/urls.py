@@ -9,6 +9,7 @@ from portal.api import ApiDocsView, ApiReferenceView, NoSuchApiView, SchemaView,
 
 _PAGES = [
     path("", views.overview, name="overview"),
+    path("platform/tenants/", views.tenant_list, name="tenant-list"),
     path("theme/", views.theme, name="theme"),
     path("t/<slug:tenant>/", views.tenant_overview, name="tenant-overview"),
 ]

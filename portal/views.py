@@ -4,6 +4,7 @@ from typing import cast
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -11,6 +12,7 @@ from django.http import (
     HttpResponseForbidden,
     HttpResponseServerError,
 )
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template import loader
 from django.urls import reverse
@@ -21,7 +23,7 @@ from portal.navigation import THEMES, visible_scope
 from portal.overview import first_steps, has_recent_drift, knowledge, tenant_rows
 from proxyconfig import facade
 from ragapp.domain.reader import reader_of
-from tenants.access import TenantRequest, tenant_page
+from tenants.access import PlatformRequest, TenantRequest, platform_page, tenant_page
 from tenants.domain.roles import Action
 from tenants.models.member import User
 from tenants.models.tenant import Tenant
@@ -31,15 +33,36 @@ _YEAR_SECONDS = 365 * 24 * 3600
 
 
 @login_required
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: HttpRequest) -> HttpResponseBase:
     """All tenants that the user may see; whoever has one goes straight to it."""
     user = cast(User, request.user)
+    if user.held_platform_role:
+        return tenant_list(request)
     with visible_scope(user):
         page = page_of(request, Tenant.objects.all())
         tenants = list(page)
-    if len(tenants) == 1 and page.paginator.count == 1 and not user.is_superuser:
+    if len(tenants) == 1 and page.paginator.count == 1:
         return redirect("portal:tenant-overview", tenants[0].slug)
     context = {"page": page, "rows": tenant_rows(tenants)}
+    return render(request, "portal/home.html", context)
+
+
+@platform_page(Action.VIEW)
+def tenant_list(request: PlatformRequest) -> HttpResponse:
+    """All tenants, for the platform's staff; by a part of the name where the address has one."""
+    name = request.GET.get("name", "").strip()
+    rows = Tenant.objects.all()
+    if name:
+        rows = rows.filter(Q(slug__icontains=name) | Q(name__icontains=name))
+    page = page_of(request, rows)
+    context = {
+        "page": page,
+        "rows": tenant_rows(list(page)),
+        "is_platform": True,
+        "name": name,
+        "can_create": request.actor.may(Action.CREATE_TENANT),
+        "can_see_usage": request.actor.is_platform_admin,
+    }
     return render(request, "portal/home.html", context)
 
 

@@ -15,6 +15,7 @@ from proxyconfig.domain import fields as field_types
 from proxyconfig.domain import guardrails, intent
 from proxyconfig.domain.compilers.local import UNSUPPORTED
 from proxyconfig.domain.conditions import NEXT_STEP, ConditionType, Reason
+from proxyconfig.domain.limits import Limits
 from tenants.domain import roles, states
 from tests.wire import pages
 
@@ -246,7 +247,13 @@ def test_each_finding_of_the_guardrails_is_explained():
         if name.isupper() and isinstance(value, str)
     }
 
-    assert set(first_cells(REFERENCE / "guardrails.md")) == codes
+    assert set(first_cells(REFERENCE / "guardrails.md", "Findings")) == codes
+
+
+def test_each_limit_of_the_guardrails_is_explained():
+    assert first_cells(REFERENCE / "guardrails.md", "Limits") == [
+        camel(field.name) for field in fields(Limits)
+    ]
 
 
 def api_routes(patterns: list[URLPattern | URLResolver], above: str = "") -> Iterator[str]:

@@ -5,12 +5,12 @@ from django.db import DatabaseError, connection
 from psycopg import sql
 
 from portal.checks import check_database
-from proxyconfig.tests.factories import EgressPolicyFactory
+from proxyconfig.models import IntentObject
 from ragapp.tests.factories import EvaluationFactory
-from tenants.models import Segment, platform_scope, tenant_scope
+from tenants.models import platform_scope, tenant_scope
 from tenants.models.scoped import ScopeError
 from tenants.services import audit_chain
-from tenants.tests.factories import VirtualAddressFactory
+from tenants.tests.factories import AddressClaimFactory
 from tenants.tests.people import acme, alice, charlie, cluster, globex
 from tests.world import World, tenant_tables, world
 
@@ -29,8 +29,9 @@ ORDER BY 1, 2
 GUARDED = """
 SELECT c.conrelid::regclass::text, a.attname, c.confrelid::regclass::text
 FROM pg_constraint c
+JOIN pg_attribute t ON t.attrelid = c.conrelid AND t.attnum = c.conkey[1]
 JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[2]
-WHERE c.contype = 'f' AND array_length(c.conkey, 1) = 2
+WHERE c.contype = 'f' AND t.attname = 'tenant_id'
 ORDER BY 1, 2
 """
 FORCED = """
@@ -42,6 +43,7 @@ SELECT column_name FROM information_schema.columns
 WHERE table_name = %s AND is_generated = 'NEVER' AND is_identity = 'NO' ORDER BY ordinal_position
 """
 FOREIGN_KEY_VIOLATION = "23503"
+CHECK_VIOLATION = "23514"
 WITH_TENANT = """
 SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -128,12 +130,14 @@ def test_without_a_scope_there_are_no_rows_and_no_queries(both):
 
     assert {table for table, found in visible.items() if found} == set()
     with pytest.raises(ScopeError, match="outside a scope"):
-        Segment.objects.all()
+        IntentObject.objects.all()
 
 
 def test_platform_scope_sees_all_tenants(both):
     with platform_scope("test"):
-        seen = {tenant_id for (tenant_id,) in rows("SELECT tenant_id FROM tenants_segment")}
+        seen = {
+            tenant_id for (tenant_id,) in rows("SELECT tenant_id FROM proxyconfig_intentobject")
+        }
 
     assert seen == {both[0].tenant.pk, both[1].tenant.pk}
 
@@ -169,8 +173,7 @@ def test_every_reference_between_tenant_rows_stays_inside_one_tenant(db):
 def test_reference_to_another_tenants_row_is_refused(both):
     mine, theirs = both
     # Newest rows that nothing refers to yet, so that no unique key refuses first.
-    VirtualAddressFactory(tenant=mine.tenant)
-    EgressPolicyFactory(tenant=mine.tenant)
+    AddressClaimFactory(grant__tenant=mine.tenant)
     EvaluationFactory(question_set__corpus__tenant=mine.tenant)
     refusals = {}
 
@@ -181,9 +184,11 @@ def test_reference_to_another_tenants_row_is_refused(both):
         statement = on("UPDATE {} SET {} = %s", table, column)
         refusals[table, column] = sqlstate(theirs, statement, foreign)
 
-    # A seal cannot be changed at all.
+    # A seal cannot be changed at all, and an address lies in a grant or in a subnet, not in both.
     assert refusals.pop(("tenants_auditseal", "entry_id")) == "42501"
-    assert set(refusals.values()) == {FOREIGN_KEY_VIOLATION}
+    for column in ("grant_id", "subnet_id"):
+        assert refusals.pop(("tenants_addressclaim", column)) == CHECK_VIOLATION
+    assert refusals == dict.fromkeys(refusals, FOREIGN_KEY_VIOLATION)
     assert len(refusals) >= 9
 
 
@@ -204,6 +209,6 @@ def test_settings_do_not_outlive_their_transaction(transactional_db, services):
 
 
 def test_application_role_cannot_switch_security_off(both):
-    switch_off = on("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", "tenants_segment")
+    switch_off = on("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", "proxyconfig_intentobject")
 
     assert sqlstate(both[0], switch_off) == "42501"

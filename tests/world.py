@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from django.apps import apps
 from django.db import models
 
-from proxyconfig.tests.factories import (
-    ConnectionFactory,
-    EgressPolicyFactory,
-    EgressRuleFactory,
-    IngressPolicyFactory,
-    ListenerFactory,
-    PlacementFactory,
-    PlanFactory,
-    RevisionFactory,
-)
+from proxyconfig.tests.factories import ConnectionFactory, PlanFactory
+from proxyconfig.tests.holding import publish
+from proxyconfig.tests.samples import one_of_each
 from ragapp.models import Document, Evaluation, Feedback, JudgedQuestion, Run
 from ragapp.tests.factories import (
     CalibrationFactory,
@@ -32,28 +25,15 @@ from ragapp.tests.factories import (
     WebSearchFactory,
     indexed,
 )
-from tenants.models import (
-    ApiToken,
-    Namespace,
-    Operation,
-    SnatAddress,
-    Tenant,
-    User,
-    VirtualAddress,
-    platform_scope,
-)
+from tenants.models import ApiToken, Operation, Tenant, User, platform_scope
 from tenants.tests.factories import (
     ApiTokenFactory,
     AuditEntryFactory,
+    ClusterFactory,
     MembershipFactory,
-    NamespaceFactory,
     OperationFactory,
     QuotaFactory,
     QuotaUseFactory,
-    SegmentFactory,
-    SnatAddressFactory,
-    SubnetFactory,
-    VirtualAddressFactory,
 )
 
 
@@ -63,9 +43,6 @@ class World:
 
     tenant: Tenant
     member_id: int
-    namespace: Namespace
-    virtual_address: VirtualAddress
-    snat_address: SnatAddress
     token: ApiToken
     key: str
     operation: Operation
@@ -81,18 +58,8 @@ class World:
 
 def world(tenant: Tenant, user: User) -> World:
     """Fill every table for ``tenant``; ``user`` made its token."""
-    tenant.generation = 1
-    with platform_scope("test"):
-        tenant.save(update_fields=["generation"])
-    segment = SegmentFactory(tenant=tenant, name="front")
-    SubnetFactory(segment=segment)
-    namespace = NamespaceFactory(tenant=tenant)
-    address = VirtualAddressFactory(tenant=tenant)
-    listener = ListenerFactory(tenant=tenant, virtual_address=address)
-    IngressPolicyFactory(tenant=tenant, name="web", listener=listener, namespace=namespace)
-    EgressRuleFactory(policy=EgressPolicyFactory(tenant=tenant, name="out"), order=1)
-    PlacementFactory(tenant=tenant)
-    RevisionFactory(plan__tenant=tenant, generation=1)
+    ClusterFactory()
+    publish(tenant, *one_of_each(tenant.pk % 250))
     ConnectionFactory(tenant=tenant)
     corpus = CorpusFactory(tenant=tenant, name="docs")
     SourceFactory(corpus=corpus)
@@ -116,9 +83,6 @@ def world(tenant: Tenant, user: User) -> World:
     return World(
         tenant=tenant,
         member_id=MembershipFactory(tenant=tenant, role="devops").pk,
-        namespace=namespace,
-        virtual_address=address,
-        snat_address=SnatAddressFactory(tenant=tenant),
         token=token,
         key=key,
         operation=OperationFactory(tenant=tenant),

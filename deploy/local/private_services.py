@@ -31,6 +31,11 @@ class PrivateServices:
         """For what neither of the two roles may do; tests of the product never need it."""
         return self._stack.plan.database_url
 
+    @property
+    def postgres_log(self) -> Path:
+        """Where PostgreSQL says what it had to do, such as end a deadlock."""
+        return self._stack.layout.log_of("postgres")
+
     def start(self) -> None:
         """Start both servers and bootstrap the roles; again: nothing."""
         if self._is_started:

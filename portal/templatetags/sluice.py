@@ -16,6 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
+from tenants.domain.states import spaced
+
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
@@ -86,8 +88,9 @@ LOOK_BY_WORD: Mapping[str, Look] = {
     "TooFew": Look("idle", "dashed"),
     "True": Look("ok", "check"),
     "False": Look("danger", "x"),
-    "Enabled": Look("ok", "check"),
-    "Disabled": Look("idle", "pause"),
+    "Enforced": Look("ok", "check"),
+    "Staged": Look("info", "dashed"),
+    "Pending": Look("warn", "clock"),
     "Active": Look("ok", "check"),
     "Expired": Look("idle", "clock"),
     "Revoked": Look("idle", "deny"),
@@ -110,7 +113,8 @@ def badge(word: str, *, title: str = "", href: str = "", large: bool = False) ->
     """Icon, word and colour of one state; an unknown word is shown plainly rather than hidden."""
     word = str(word)
     look = LOOK_BY_WORD.get(word) or LOOK_BY_WORD.get(word.capitalize(), Look("idle", "dot"))
-    return {"word": word, "look": look, "title": title, "href": href, "large": large}
+    shown = spaced(word)
+    return {"word": shown, "look": look, "title": title, "href": href, "large": large}
 
 
 @register.inclusion_tag("portal/components/ago.html")

@@ -4,9 +4,23 @@ from dataclasses import dataclass
 
 import pytest
 
+from proxyconfig.domain import edits
+from proxyconfig.domain.edits import IngressDraft
+from proxyconfig.domain.intent import (
+    AddressList,
+    EgressPolicy,
+    EgressRule,
+    Namespace,
+    PortRange,
+    Segment,
+    SnatPool,
+    Subnet,
+    VirtualAddress,
+    VlanLink,
+)
 from proxyconfig.models import Plan
-from proxyconfig.services import policies
-from proxyconfig.services.policies import EgressDraft, IngressDraft, RuleDraft
+from proxyconfig.services import plans
+from proxyconfig.tests.holding import publish
 from ragapp.models import Corpus, Document, EvaluationAnswer, Feedback, JudgedQuestion, Run
 from ragapp.tests.factories import (
     CorpusFactory,
@@ -19,15 +33,7 @@ from ragapp.tests.factories import (
 )
 from tenants.models import ApiToken, Operation
 from tenants.tests.broker import broker
-from tenants.tests.factories import (
-    ApiTokenFactory,
-    NamespaceFactory,
-    OperationFactory,
-    SegmentFactory,
-    SnatAddressFactory,
-    SubnetFactory,
-    VirtualAddressFactory,
-)
+from tenants.tests.factories import ApiTokenFactory, OperationFactory
 from tenants.tests.people import Person, acme, ada, alice, bob, charlie, cluster, globex
 
 __all__ = ["acme", "ada", "alice", "bob", "broker", "charlie", "cluster", "globex"]
@@ -52,23 +58,32 @@ class Furnished:
 def furnished(alice: Person, cluster) -> Furnished:
     """acme with a network, policies of both ways, a corpus, a run, an operation and a token."""
     acme = alice.tenant
-    SubnetFactory(segment=SegmentFactory(tenant=acme, cluster=cluster))
-    NamespaceFactory(tenant=acme, cluster=cluster, name="acme-rag")
-    VirtualAddressFactory(tenant=acme, cluster=cluster, address="127.10.1.1")
-    SnatAddressFactory(tenant=acme, cluster=cluster)
+    where = cluster.name
+    publish(
+        acme,
+        Segment(
+            name="front",
+            cluster=where,
+            vlan=VlanLink(interface="1.1", tag=101),
+            subnets=(Subnet(cidr="10.101.0.0/24", gateway="10.101.0.1"),),
+        ),
+        Namespace(name="acme-rag", cluster=where),
+        VirtualAddress(address="127.10.1.1", cluster=where),
+        SnatPool(name="out", cluster=where, addresses=("127.20.1.1",)),
+        AddressList(name="offices", addresses=("192.0.2.0/24",)),
+    )
+    draft = IngressDraft(
+        name="web",
+        virtual_address="127.10.1.1",
+        port=8080,
+        namespace="acme-rag",
+        allowed_sources=("10.0.0.0/8",),
+    )
+    rule = EgressRule(order=10, host="docs.example.org", ports=(PortRange.single(443),))
+    docs = EgressPolicy(name="docs", rules=(rule,))
     with alice.acting() as actor:
-        policies.save_ingress(
-            acme,
-            IngressDraft(name="web", virtual_address="127.10.1.1", port=8080, namespace="acme-rag"),
-            actor=actor,
-            reason="open the door",
-        )
-        plan = policies.save_egress(
-            acme,
-            EgressDraft(name="docs", rules=(RuleDraft(host="docs.example.org"),)),
-            actor=actor,
-            reason="read the docs",
-        )
+        plans.propose(acme, edits.save_ingress(draft), actor=actor, reason="open the door")
+        plan = plans.propose(acme, edits.create(docs), actor=actor, reason="read the docs")
     corpus = CorpusFactory(tenant=acme, name="product")
     SourceFactory(corpus=corpus)
     question = JudgedQuestionFactory(question_set__corpus=corpus, question_set__name="people")

@@ -14,7 +14,7 @@ from tenants.services import audit_chain
 from tenants.tests.factories import (
     ApiTokenFactory,
     MembershipFactory,
-    SegmentFactory,
+    NamespaceClaimFactory,
     UserFactory,
 )
 from tenants.tests.people import Person, person
@@ -80,9 +80,11 @@ def test_tenants_staff_see_their_own_rows_only(operator, alice, charlie):
 
 
 def test_tenants_staff_cannot_open_anothers_row(operator, charlie):
-    foreign = SegmentFactory(tenant=charlie.tenant)
+    foreign = NamespaceClaimFactory(grant__tenant=charlie.tenant)
 
-    response = operator.client.get(reverse("admin:tenants_segment_change", args=[foreign.pk]))
+    response = operator.client.get(
+        reverse("admin:tenants_namespaceclaim_change", args=[foreign.pk])
+    )
 
     assert response.status_code == 302
     assert response["Location"] == reverse("admin:index")

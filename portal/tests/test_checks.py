@@ -15,14 +15,14 @@ BREAKS = {
     "portal.E001": (EXTENSION.format("0.8.3"), EXTENSION.format("{version}")),
     "portal.E002": ("ALTER ROLE sluice_app BYPASSRLS", "ALTER ROLE sluice_app NOBYPASSRLS"),
     "portal.E003": (
-        "ALTER TABLE tenants_segment OWNER TO sluice_app",
+        "ALTER TABLE proxyconfig_intentobject OWNER TO sluice_app",
         # The way back takes the former owner's rights along.
-        "ALTER TABLE tenants_segment OWNER TO sluice_owner;"
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON tenants_segment TO sluice_app",
+        "ALTER TABLE proxyconfig_intentobject OWNER TO sluice_owner;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON proxyconfig_intentobject TO sluice_app",
     ),
     "portal.E004": (
-        "ALTER TABLE tenants_segment NO FORCE ROW LEVEL SECURITY",
-        "ALTER TABLE tenants_segment FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE proxyconfig_intentobject NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE proxyconfig_intentobject FORCE ROW LEVEL SECURITY",
     ),
     "portal.E005": (
         "CREATE TABLE ragapp_chunk_t0 PARTITION OF ragapp_chunk FOR VALUES IN (0);"
@@ -32,8 +32,8 @@ BREAKS = {
         "DROP TABLE ragapp_chunk_t0",
     ),
     "portal.E006": (
-        "CREATE VIEW every_segment AS SELECT * FROM tenants_segment",
-        "DROP VIEW every_segment",
+        "CREATE VIEW every_object AS SELECT * FROM proxyconfig_intentobject",
+        "DROP VIEW every_object",
     ),
 }
 

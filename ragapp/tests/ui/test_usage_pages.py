@@ -42,7 +42,7 @@ def test_netops_are_told_that_the_tenants_limits_are_not_theirs(alice, acme):
     )
 
     assert refused.status_code == 400
-    assert "Only a platform administrator" in refused.content.decode()
+    assert "Only platform NetOps and platform administrators" in refused.content.decode()
     assert taken.status_code == 302
     assert "token ci" in alice.client.get(PAGE).content.decode()
 
