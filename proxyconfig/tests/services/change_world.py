@@ -128,6 +128,18 @@ def _segment(name: str, cluster: str, link: VlanLink | VxlanLink, *prefixes: str
     )
 
 
+def beginnings(clusters: tuple[str, ...], tenant: Tenant) -> tuple[objects.IntentObject, ...]:
+    """What each of the two has at first: a network of its own on the first cluster."""
+    where, number = clusters[0], 1 + tenant.slug.startswith("globex")
+    return (
+        Namespace(name=f"own-{number}", cluster=where),
+        VirtualAddress(address=f"127.110.3.{number}", cluster=where),
+        SnatPool(name="default", cluster=where, addresses=(f"127.120.3.{number}",)),
+        AddressList(name="partners", addresses=("198.51.100.0/24",)),
+        PortList(name="web", ports=(PortRange.single(443),)),
+    )
+
+
 # Makes an edit of what is in force; clusters are drawn by number.
 Draft = Callable[[tuple[str, ...]], Edit]
 
@@ -216,7 +228,7 @@ _egress = st.builds(
         ]
     ),
     st.sampled_from([{"ports": (PortRange.single(443),)}, {"port_lists": ("web",)}]),
-    st.sampled_from(("default", "other", None)),
+    st.sampled_from(("default", "default", "other", None)),
 )
 _ingress = st.builds(
     lambda name, cluster, address, port, space, sources: ingress(
@@ -242,6 +254,39 @@ _lists = st.one_of(
     st.builds(
         lambda ports: put(lambda _: PortList(name="web", ports=ports), 0),
         st.sampled_from(((PortRange.single(443),), (PortRange(first=1, last=65535),))),
+    ),
+)
+# What no rule approves: everything goes, or everybody may go anywhere.
+bold_drafts = st.one_of(
+    st.just(clear),
+    st.builds(
+        lambda name, where: put(
+            lambda _: EgressPolicy(
+                name=name,
+                rules=(EgressRule(order=1, **where, ports=(PortRange.single(443),)),),
+                snat_pool="default",
+            ),
+            0,
+        ),
+        st.sampled_from(("docs", "data")),
+        st.sampled_from([{"host": "*.com"}, {"cidr": "0.0.0.0/0"}, {"cidr": PRIVATE}]),
+    ),
+    # A network beside what is too wide, so that the plan holds something.
+    st.builds(
+        lambda network, name: (
+            lambda names: (
+                lambda intent: put(
+                    lambda _: EgressPolicy(
+                        name=name,
+                        rules=(EgressRule(order=1, host="*.net", ports=(PortRange.single(443),)),),
+                        snat_pool="default",
+                    ),
+                    0,
+                )(names)(network(names)(intent))
+            )
+        ),
+        st.one_of(_segments, _spaces, _virtual),
+        st.sampled_from(("docs", "data")),
     ),
 )
 drafts = st.one_of(

@@ -28,7 +28,15 @@ from proxyconfig.models import IntentObject, Placement, Plan, Revision
 from proxyconfig.services import allocate, change_sets, decisions, environment, plans, revisions
 from proxyconfig.services.limits import limits_of
 from proxyconfig.services.reconcile import reconcile
-from proxyconfig.tests.services.change_world import Side, World, drafts
+from proxyconfig.tests.holding import publish
+from proxyconfig.tests.services.change_world import (
+    Draft,
+    Side,
+    World,
+    beginnings,
+    bold_drafts,
+    drafts,
+)
 from tenants.domain.roles import Action, Role
 from tenants.domain.states import ChangeState, SyncState
 from tenants.errors import (
@@ -48,7 +56,9 @@ WAITING = ChangeState.AWAITING_APPROVAL.value
 
 sides = st.integers(0, 1)
 # Mostly the author and the approver; now and then the platform's administrator.
-people = st.sampled_from((0, 0, 0, 1, 1, 2))
+people = st.sampled_from((0, 1, 0, 1, 2))
+rarely = st.sampled_from((False, False, False, True))
+several = st.lists(drafts, min_size=1, max_size=3)
 picks = st.integers(0, 30)
 
 
@@ -66,13 +76,41 @@ class ChangeMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.world = World.new()
+        for side in self.world.sides:
+            publish(side.tenant, *beginnings(self.world.clusters, side.tenant))
 
     # What people do.
 
-    @rule(side=sides, who=people, draft=drafts, joins=st.booleans(), grant=st.booleans())
-    def edit(self, side: int, who: int, draft, joins: bool, grant: bool) -> None:
-        change = draft(self.world.clusters)
-        self._propose(self.world.sides[side], who, change, joins=joins, grant=grant)
+    @rule(side=sides, who=people, wanted=several, joins=rarely, grant=rarely)
+    def edit(self, side: int, who: int, wanted: list[Draft], joins: bool, grant: bool) -> None:
+        for draft in wanted:
+            change = draft(self.world.clusters)
+            self._propose(self.world.sides[side], who, change, joins=joins, grant=grant)
+
+    @rule(side=sides, who=people, wanted=several, bold=bold_drafts, joins=rarely)
+    def edit_beyond_the_guardrails(
+        self, side: int, who: int, wanted: list[Draft], bold: Draft, joins: bool
+    ) -> None:
+        """The author's change set, with a harmless part and meanwhile an edit of somebody else."""
+        ours = self.world.sides[side]
+        self._propose(ours, who, bold(self.world.clusters), joins=joins, grant=False)
+        for number, draft in enumerate(wanted):
+            self._propose(
+                ours, (who + number) % 2, draft(self.world.clusters), joins=not number, grant=False
+            )
+
+    @rule(side=sides, bold=bold_drafts, wanted=several, who=people, grant=rarely)
+    def approve_after_others(
+        self, side: int, bold: Draft, wanted: list[Draft], who: int, grant: bool
+    ) -> None:
+        """A plan waits, something else becomes current, and then somebody decides."""
+        self._propose(
+            self.world.sides[side], 0, bold(self.world.clusters), joins=False, grant=False
+        )
+        for draft in wanted:
+            change = draft(self.world.clusters)
+            self._propose(self.world.sides[side], 1, change, joins=False, grant=False)
+        self._approve(side, who, -1, grant)
 
     @rule(side=sides, who=people, cluster=sides, number=st.integers(0, 3))
     def take_next(self, side: int, who: int, cluster: int, number: int) -> None:
@@ -105,8 +143,11 @@ class ChangeMachine(RuleBasedStateMachine):
 
         self._act(ours, who, act)
 
-    @rule(side=sides, who=people, pick=picks, grant=st.booleans())
+    @rule(side=sides, who=people, pick=picks, grant=rarely)
     def approve(self, side: int, who: int, pick: int, grant: bool) -> None:
+        self._approve(side, who, pick, grant)
+
+    def _approve(self, side: int, who: int, pick: int, grant: bool) -> None:
         ours = self.world.sides[side]
         plan = self._pick(self._waiting(ours), pick)
         if plan is None:
@@ -164,7 +205,7 @@ class ChangeMachine(RuleBasedStateMachine):
 
         self._act(ours, who, act)
 
-    @rule(side=sides, who=people, pick=picks, grant=st.booleans())
+    @rule(side=sides, who=people, pick=picks, grant=rarely)
     def roll_back(self, side: int, who: int, pick: int, grant: bool) -> None:
         ours = self.world.sides[side]
         with tenant_scope(ours.tenant.pk):
@@ -183,13 +224,9 @@ class ChangeMachine(RuleBasedStateMachine):
     def change_role(self, side: int, who: int, role: Role) -> None:
         self.world.set_role(self.world.sides[side].people[who], role)
 
-    @rule(side=sides, is_on=st.booleans())
-    def change_auto_apply(self, side: int, is_on: bool) -> None:
-        self._set(side, auto_apply=is_on)
-
-    @rule(side=sides, is_on=st.booleans())
-    def pause(self, side: int, is_on: bool) -> None:
-        self._set(side, is_paused=is_on)
+    @rule(side=sides, is_on=st.booleans(), name=st.sampled_from(("auto_apply", "is_paused")))
+    def switch(self, side: int, is_on: bool, name: str) -> None:
+        self._set(side, **{name: is_on})
 
     @rule(days=st.sampled_from((0, 100)))
     def expire(self, days: int) -> None:
@@ -417,7 +454,7 @@ def _overlap(first, second) -> bool:
     [
         # Shrinking takes minutes; 25 steps can be read as they are.
         (15, 25, (Phase.explicit, Phase.reuse, Phase.generate)),
-        pytest.param(200, 40, tuple(Phase), marks=pytest.mark.full),
+        pytest.param(200, 25, tuple(Phase), marks=pytest.mark.full),
     ],
     ids=["some", "many"],
 )
