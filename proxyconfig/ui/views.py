@@ -79,7 +79,9 @@ def plan_decide(request: TenantRequest, pk: int) -> HttpResponse:
     try:
         if request.POST.get("decision") == "approve":
             grant = bool(form.cleaned_data.get("grant"))
-            decisions.approve(plan, actor=request.actor, comment=comment, grant=grant)
+            # What the person looked at: the author may have added to the change set since.
+            read = request.POST.get("read", "")
+            decisions.approve(plan, actor=request.actor, comment=comment, grant=grant, read=read)
         else:
             decisions.refuse(plan, actor=request.actor, comment=comment)
     except (InvalidError, ConflictError) as error:

@@ -1,14 +1,20 @@
 """Plans on pages: what they do in words, who may decide, and what is offered."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
+from proxyconfig.domain import edits
+from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortRange
 from proxyconfig.models import Plan
+from proxyconfig.services import plans
 from tenants.domain.roles import Role
 from tenants.domain.states import spaced
 from tenants.tests.people import person
 
 pytestmark = pytest.mark.usefixtures("network")
+HTTPS = (PortRange.single(443),)
 
 
 @pytest.fixture
@@ -160,3 +166,20 @@ def test_author_edits_the_change_set_from_its_plan(alice, dana):
 
     assert f"{link}?change_set={plan.pk}" in page_of(alice, plan).text
     assert "change_set" not in page_of(dana, plan).text
+
+
+def test_approval_is_of_what_the_page_showed(alice, ada):
+    """The author adds to the change set while the approver still has its page open."""
+    plan = private(alice)
+    shown = re.search(r'name="read" value="([0-9a-f]{64})"', page_of(ada, plan).text)[1]
+    more = EgressPolicy(name="more", rules=(EgressRule(order=1, host="*.com", ports=HTTPS),))
+    with alice.acting() as actor:
+        plans.propose(alice.tenant, edits.create(more), actor=actor, reason="too", into=plan)
+
+    late = decide(ada, plan, grant="on", read=shown)
+
+    assert "is not what you read" in late.text
+    assert state(alice, plan) == "AwaitingApproval"
+    fresh = re.search(r'name="read" value="([0-9a-f]{64})"', late.text)[1]
+    assert decide(ada, plan, grant="on", read=fresh).status_code == 302
+    assert state(alice, plan) == "Approved"
