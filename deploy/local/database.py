@@ -16,6 +16,7 @@ import psycopg
 from django.core.management import call_command, get_commands
 from psycopg import sql
 
+from deploy.local import demo
 from deploy.local.errors import StartError
 
 OWNER_ROLE = "sluice_owner"
@@ -133,7 +134,9 @@ def _grant_to_app(connection: psycopg.Connection) -> None:
 
 
 def prepare_schema() -> None:
-    """Migrate as the owner, seed the demo where the database is empty, make the first login."""
+    """Migrate as the owner, make the local cluster, seed the demo where the database is empty and
+    nobody switched it off, make the first login.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     django.setup()
     print("migrating the schema", flush=True)
@@ -141,7 +144,9 @@ def prepare_schema() -> None:
     print("checking what the database promises", flush=True)
     call_command("check", databases=["default"])
     commands = get_commands()
-    if "seed_demo" in commands:
+    if "ensure_cluster" in commands:
+        call_command("ensure_cluster", "local", flavour="local")
+    if "seed_demo" in commands and demo.has_tenants(os.environ):
         print("seeding two tenants", flush=True)
         call_command("seed_demo")
     if "ensure_admin" in commands:

@@ -25,9 +25,9 @@ from tenants.tests.factories import TenantFactory
 pytestmark = pytest.mark.django_db
 
 
-def seed() -> str:
+def seed(*arguments: str) -> str:
     out = StringIO()
-    call_command("seed_demo", stdout=out)
+    call_command("seed_demo", *arguments, stdout=out)
     return out.getvalue()
 
 
@@ -98,3 +98,10 @@ def test_a_database_with_tenants_is_left_alone():
     with platform_scope("test"):
         assert list(Tenant.objects.values_list("slug", flat=True)) == ["initech"]
         assert not AddressPool.objects.exists()
+
+
+def test_demo_goes_beside_other_tenants_when_asked():
+    TenantFactory(slug="initech")
+
+    assert seed("--beside") == "Tenants acme and globex were made.\n"
+    assert seed("--beside") == "There are tenants already; nothing was changed.\n"

@@ -1,5 +1,6 @@
 import pytest
 
+from deploy.local import demo
 from deploy.local.errors import StartError
 from deploy.local.planning import make_plan
 
@@ -85,3 +86,14 @@ def test_every_need_is_a_unit(layout):
     units = make_plan(layout, {}).units()
 
     assert {need for unit in units for need in unit.needs} <= {unit.name for unit in units}
+
+
+@pytest.mark.parametrize(("said", "is_on"), [("", True), ("true", True), ("FALSE", False)])
+def test_demo_can_be_switched_off(said, is_on):
+    assert demo.has_tenants({"SLUICE_DEMO": said}) == is_on
+    assert demo.is_wanted({"SLUICE_DEMO": said}) == is_on
+
+
+def test_demo_that_is_neither_on_nor_off_stops_the_start(layout):
+    with pytest.raises(StartError, match="SLUICE_DEMO is 'maybe'; write true or false"):
+        make_plan(layout, {**OUTSIDE, "SLUICE_DEMO": "maybe"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from proxyconfig import facade
 from ragapp.services.corpora import save_corpus
@@ -41,10 +41,17 @@ class Command(BaseCommand):
 
     help = "Make the demo's cluster, address space, template and tenants, if there is no tenant."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """By default nothing is made on a platform that is in use."""
+        parser.add_argument("--beside", action="store_true", help="Also where there are tenants.")
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run; a second run changes nothing."""
+        in_the_way = Tenant.objects.all()
+        if options["beside"]:
+            in_the_way = in_the_way.filter(slug__in=[demo.slug for demo in DEMOS])
         with platform_scope("seed demo"):
-            if Tenant.objects.exists():
+            if in_the_way.exists():
                 self.stdout.write("There are tenants already; nothing was changed.")
                 return
             cluster, _ = Cluster.objects.get_or_create(

@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from tenants.models import User
+from tenants.models import Cluster, User
 from tenants.services.audit_chain import seal
 from tenants.tests.factories import AuditEntryFactory
 
@@ -32,6 +32,14 @@ def test_ensure_admin_without_the_variable_says_so(db, monkeypatch):
 
     with pytest.raises(CommandError, match="FIRST_PASSWORD is not set"):
         run("ensure_admin", "--username=admin", "--password-env=FIRST_PASSWORD")
+
+
+def test_ensure_cluster_makes_one_and_leaves_it_alone(db):
+    assert run("ensure_cluster", "local", "--flavour=local") == "Cluster local was made.\n"
+    again = run("ensure_cluster", "local", "--flavour=spk")
+
+    assert again == "Cluster local is there already; nothing was changed.\n"
+    assert Cluster.objects.get().flavour == "local"
 
 
 def test_audit_verify_prints_the_head_and_compares_it_later(acme):
