@@ -1,10 +1,14 @@
-"""The whole stack on free ports, the outside world's stand-ins, and a signed-in browser."""
+"""The whole stack on free ports, the outside world's stand-ins, and signed-in browsers.
+
+The stack starts once, with an empty platform; the demo is made where a test asks for it.
+"""
 
 import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -26,7 +30,7 @@ def free_port(address: str) -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def world(tmp_path_factory) -> Iterator[World]:
     """The search service and the document site, each a server that logs who came."""
     log = tmp_path_factory.mktemp("world") / "requests.jsonl"
@@ -38,10 +42,11 @@ def world(tmp_path_factory) -> Iterator[World]:
         process.terminate()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory, world: World, generator_model: Path) -> Iterator[Stack]:
-    """Everything that `make up` starts, in a directory of its own."""
+    """Everything that `make up` starts without the demo, in a directory of its own."""
     environment = {
+        "SLUICE_DEMO": "false",
         "SLUICE_SEARCH_URL": f"http://{world.search}",
         "SLUICE_GENERATOR": str(generator_model),
     }
@@ -61,9 +66,9 @@ def browser(chromium: str) -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    """One tab of 1440 by 900 that fails the test on any script error."""
+@contextmanager
+def opened_tab(browser: Browser) -> Iterator[Page]:
+    """One person's tab of 1440 by 900, which fails the test on any script error."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     tab = context.new_page()
     complaints: list[str] = []
@@ -81,12 +86,30 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def portal(stack: Stack, page: Page) -> Portal:
+def enter(stack: Stack, browser: Browser) -> Iterator[Callable[[str, str], Portal]]:
+    """Sign somebody in, beside whoever is signed in already."""
+    with ExitStack() as tabs:
+
+        def sign_in(username: str, password: str) -> Portal:
+            entrance = Portal(stack.url, tabs.enter_context(opened_tab(browser)))
+            entrance.sign_in(username, password)
+            return entrance
+
+        yield sign_in
+
+
+@pytest.fixture(scope="module")
+def portal(stack: Stack, enter: Callable[[str, str], Portal]) -> Portal:
     """The portal with the first login signed in."""
-    entrance = Portal(stack.url, page)
     secrets = json.loads((stack.layout.var / "secrets.json").read_text())
-    entrance.sign_in("admin", secrets["admin_password"])
-    return entrance
+    return enter("admin", secrets["admin_password"])
+
+
+@pytest.fixture(scope="module")
+def demo(stack: Stack) -> None:
+    """The demo's two tenants, as `make up` makes them in an empty database."""
+    command = [sys.executable, "manage.py", "seed_demo", "--beside"]
+    subprocess.run(command, env=stack.env, cwd=Path.cwd(), check=True)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,11 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
@@ -109,6 +110,50 @@ class Portal:
         if folder:
             self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
             self.page.screenshot(path=Path(folder) / f"{name}-top.png")
+
+    def choose(self, *names: str) -> None:
+        """Follow links of the page one after the other, by their words."""
+        for name in names:
+            self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def fill(self, fields: Mapping[str, str]) -> None:
+        """Type into the fields with these labels, or choose in them."""
+        for label, value in fields.items():
+            field = self._field(label)
+            if field.evaluate("field => field.tagName") == "SELECT":
+                field.select_option(value)
+            else:
+                field.fill(value)
+
+    def save(self, fields: Mapping[str, str], *, button: str = "Save") -> None:
+        """Fill a form in and send it; the next page says that it was done."""
+        self.fill(fields)
+        self.page.locator("main").get_by_role("button", name=button, exact=True).click()
+        expect(self.page.get_by_role("status").first).to_be_visible()
+
+    def next_free(self, label: str) -> str:
+        """Press "Next free" beside a field, and give what it fills in."""
+        self.page.get_by_role("button", name=f"Next free {label}").click()
+        field = self._field(label)
+        expect(field).not_to_have_value("")
+        return field.input_value()
+
+    def review(self) -> str:
+        """Go on to the plan, and give what it says."""
+        self.page.get_by_role("button", name="Review plan").click()
+        expect(self.page.get_by_role("heading", name="Review the plan")).to_be_visible()
+        return self.text()
+
+    def apply(self, reason: str, *, button: str = "Apply") -> str:
+        """Give the reason, and apply; gives the path of the plan."""
+        self.page.get_by_label("Reason").fill(reason)
+        self.page.get_by_role("button", name=button, exact=True).click()
+        self.page.wait_for_url(re.compile(r"/plans/[0-9]+/$"))
+        return self.page.url.removeprefix(self.url)
+
+    def _field(self, label: str) -> Locator:
+        exact = re.compile(rf"^{re.escape(label)}( \(optional\))?$")
+        return self.page.locator("main").get_by_label(exact).first
 
     def _open_policy(self, tenant: str, kind: str, name: str) -> None:
         self.open(f"/t/{tenant}/policies/")

@@ -24,7 +24,7 @@ ACME, GLOBEX = "127.10.1.1", "127.10.2.1"
 ACME_SNAT = "127.20.1.1"
 
 
-def test_story(stack, world: World, portal: Portal) -> None:
+def test_story(stack, demo, world: World, portal: Portal) -> None:
     port = free_port(ACME)
     keys = {tenant: portal.make_token(tenant, "story", "netops") for tenant in ("acme", "globex")}
     acme = Service(f"{ACME}:{port}", keys["acme"])
