@@ -77,7 +77,7 @@ class Shell:
     def themes(self) -> tuple[Theme, ...]:
         """All choices of colours."""
         return (
-            Theme("system", _("As the system"), "system"),
+            Theme("system", _("System"), "system"),
             Theme("light", _("Light"), "sun"),
             Theme("dark", _("Dark"), "moon"),
         )

@@ -50,7 +50,7 @@ class AuditFilter(FilterForm):
     """Which audit entries."""
 
     actor = forms.CharField(label=_("Who"), max_length=150)
-    event = forms.CharField(label=_("What begins with"), max_length=64)
+    event = forms.CharField(label=_("Event begins with"), max_length=64)
     text = forms.CharField(label=_("Object or reason"), max_length=200)
 
     def condition(self) -> Q:
@@ -68,7 +68,9 @@ class AuditFilter(FilterForm):
 class TokenForm(forms.Form):
     """A new API token: no more powerful than the person who makes it."""
 
-    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("What it is for."))
+    name = forms.CharField(
+        label=_("Name"), max_length=100, help_text=_("Its purpose, such as deploy-pipeline.")
+    )
     role = forms.ChoiceField(label=_("Role"))
     expires_on = forms.DateField(
         label=_("Expires after"),

@@ -36,7 +36,7 @@ class Portal:
         self.open(f"/t/{tenant}/tokens/")
         self.page.get_by_label("Name", exact=True).fill(name)
         self.page.get_by_label("Role", exact=True).select_option(role)
-        self.page.get_by_role("button", name="Make the token").click()
+        self.page.get_by_role("button", name="Create token").click()
         return self.page.locator("#new-key").inner_text()
 
     def save_ingress(self, tenant: str, name: str, *, port: int, sources: str = "") -> None:

@@ -1,5 +1,7 @@
 """Tokens, operations and the audit log on pages."""
 
+import re
+
 from django.urls import reverse
 
 from tenants.domain.roles import Role
@@ -19,6 +21,16 @@ def test_new_token_is_shown_once(alice):
     assert key.startswith("slc_")
     assert key in made.text
     assert key not in later.text
+
+
+def test_command_beside_a_new_token_asks_for_something_that_is_there(alice):
+    url = reverse("tenants:token-list", args=["acme"])
+
+    page = alice.client.post(url, {"name": "ci", "role": "reader"})
+
+    command = re.search(r"curl [^<]*://[^/]+(/[^<]+)</pre>", page.text)
+    assert command is not None
+    assert alice.client.get(command[1]).status_code == 200
 
 
 def test_token_is_never_stronger_than_its_maker(bob):
