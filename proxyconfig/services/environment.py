@@ -5,7 +5,7 @@ The credential is never stored: it follows from Sluice's own secret, and a proxy
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,6 @@ from django.conf import settings
 from proxyconfig.domain.compilers import COMPILERS, Compiler
 from proxyconfig.domain.compilers.local import LocalEnvironment
 from proxyconfig.domain.intent import Intent
-from proxyconfig.domain.problems import Problem
 from proxyconfig.domain.resources import Resource
 from proxyconfig.domain.target import UNKNOWN_CADENCE, Cadence, Target
 from proxyconfig.targets import TARGETS
@@ -55,32 +54,6 @@ def compile_for(cluster: Cluster, intent: Intent, *, tenant: Tenant) -> tuple[Re
     compiler = compiler_for(cluster.flavour)
     facts = ENVIRONMENTS[cluster.flavour](cluster, tenant)
     return compiler.compile(intent.on(cluster.name), environment=facts)
-
-
-def compile_each(
-    clusters: Iterable[Cluster], intent: Intent, *, tenant: Tenant
-) -> dict[str, tuple[Resource, ...]]:
-    """The same for several clusters, by name.
-
-    A flavour without a compiler gives nothing here: reconciling says so on its placement.
-    """
-    return {
-        cluster.name: compile_for(cluster, intent, tenant=tenant)
-        if cluster.flavour in COMPILERS
-        else ()
-        for cluster in clusters
-    }
-
-
-def unsupported(clusters: Iterable[Cluster], intent: Intent) -> list[Problem]:
-    """What the proxies of these clusters cannot do of their parts, by name; each complaint once."""
-    complaints = [
-        problem
-        for cluster in clusters
-        if cluster.flavour in COMPILERS
-        for problem in COMPILERS[cluster.flavour].unsupported(intent.on(cluster.name))
-    ]
-    return list(dict.fromkeys(complaints))
 
 
 def target_for(cluster: Cluster) -> Target:

@@ -11,7 +11,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from proxyconfig.domain import objects
 from proxyconfig.domain.edits import Edit
@@ -186,8 +185,3 @@ def _moved(form: ObjectForm) -> Moved:
     fields = form.differences()
     form.data = with_value(form.data, "version", objects.version(form.existing))
     return Moved("", fields)
-
-
-def policies_url(request: TenantRequest) -> str:
-    """The list of policies."""
-    return reverse("proxyconfig:policy-list", args=[request.tenant.slug])

@@ -102,7 +102,7 @@ def check(
 
 
 def hold(tenant: Tenant, claims: frozenset[Claim], plan_id: int, *, actor: Actor) -> None:
-    """Let the waiting plan hold exactly ``claims``, until ``write``, ``adopt`` or ``release``.
+    """Let the waiting plan hold exactly ``claims``, until ``write`` or ``release``.
 
     What overlaps a claim that the tenant has in force is not held: it is the tenant's already, and
     becomes free for the new use in the write that ends the old one.
@@ -137,12 +137,6 @@ def release(plan_id: int) -> None:
     """Give back everything that is held for the plan."""
     for kind in reversed(KINDS):
         kind.model._default_manager.filter(plan_id=plan_id).delete()
-
-
-def adopt(plan_id: int) -> None:
-    """Make everything that is held for the plan the tenant's own."""
-    for kind in KINDS:
-        kind.model._default_manager.filter(plan_id=plan_id).update(plan=None)
 
 
 @contextmanager

@@ -277,20 +277,6 @@ def grant_namespaces(
     return row
 
 
-def shrink_prefix(grant: PrefixGrant, prefix: str, *, actor: Actor) -> PrefixGrant:
-    """Let the grant cover this prefix from now on: less, or as much as its pool has.
-
-    Raises:
-        ForbiddenError: the actor may not manage the address space.
-        InvalidError: the prefix does not lie in the pool.
-        ConflictError: what the tenant has taken would lie outside (``in-use``).
-    """
-    with _changing(grant, actor):
-        grant.prefix, grant.hint = str(_network(prefix)), None
-        _store(grant)
-    return grant
-
-
 def withdraw(grant: Grant, *, actor: Actor) -> None:
     """Take a grant back.
 

@@ -363,15 +363,6 @@ def test_approved_plan_turns_what_it_holds_into_claims(alice, granted):
     assert [row.plan_id for row in claims_of(alice.tenant)] == [None] * 7
 
 
-def test_adopt_makes_held_claims_the_tenants_own(alice, granted):
-    plan = PlanFactory(tenant=alice.tenant)
-    with alice.acting() as actor:
-        claims.hold(alice.tenant, wanted(virtual()), plan.pk, actor=actor)
-        claims.adopt(plan.pk)
-
-    assert [row.plan_id for row in claims_of(alice.tenant)] == [None]
-
-
 def test_claims_of_a_deleted_plan_go_with_it(alice, granted):
     plan = PlanFactory(tenant=alice.tenant)
     with alice.acting() as actor:

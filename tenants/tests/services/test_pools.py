@@ -96,7 +96,6 @@ def test_others_change_nothing(acme, cluster, vrf, role):
         lambda: pools.reserve(cluster, vrf, "10.0.0.0/8", actor=actor, reason="mine"),
         lambda: pools.grant_prefix(acme, grant.pool, actor=actor),
         lambda: pools.grant_namespaces(acme, cluster, "acme", actor=actor),
-        lambda: pools.shrink_prefix(grant, grant.prefix, actor=actor),
         lambda: pools.withdraw(grant, actor=actor),
     ]
 
@@ -190,20 +189,6 @@ def test_what_is_granted_does_not_move(acme, cluster, vrf):
         save_pool(VrfFactory(name="red"), pool=pool)
     with pytest.raises(ConflictError, match="cannot move while it is granted: VLAN grant"):
         pools.save_vlan_range("tags", cluster, (100, 199), trunk="1.2", row=tags, actor=NED)
-
-
-def test_grant_in_use_cannot_shrink(acme, vrf):
-    grant = pools.grant_prefix(acme, save_pool(vrf), actor=NED)
-    AddressClaimFactory(grant=grant, address="10.4.7.9", user="SNAT pool web")
-    AddressClaimFactory(grant=grant, address="10.4.7.200", user="listener web")
-
-    with pytest.raises(ConflictError, match=r"address claim 10\.4\.7\.200 of tenant acme, for lis"):
-        pools.shrink_prefix(grant, "10.4.7.0/25", actor=NED)
-    with platform_scope("test"):
-        grant.refresh_from_db()
-    pools.shrink_prefix(grant, "10.4.7.0/24", actor=NED)
-    with pytest.raises(InvalidError, match="does not lie in the range"):
-        pools.shrink_prefix(grant, "10.4.0.0/16", actor=NED)
 
 
 def test_what_is_used_cannot_be_deleted(acme, vrf):
