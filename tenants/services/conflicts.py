@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, OperationalError, models, transaction
 
 from tenants.domain.actor import Actor
-from tenants.errors import ConflictError, InvalidError, TransientError
+from tenants.errors import ConflictError, InvalidError, SluiceError, TransientError
 from tenants.models.scoped import current_scope, platform_scope
 from tenants.retries import is_outrun
 
@@ -47,6 +47,20 @@ def save(row: models.Model, *, actor: Actor, taken: Mapping[str, Taken]) -> None
             where the actor may see it.
         TransientError: two writers were in each other's way.
     """
+    store(row, refusal=lambda name: _conflict(row, taken[name], actor) if name in taken else None)
+
+
+def store(row: models.Model, *, refusal: Callable[[str], SluiceError | None]) -> None:
+    """Check the fields of ``row`` and write it in a savepoint.
+
+    Args:
+        refusal: the error to raise for the constraint that refused it; None lets the database's
+            own error through.
+
+    Raises:
+        InvalidError: a field cannot be taken.
+        TransientError: two writers were in each other's way.
+    """
     try:
         row.clean_fields()
     except ValidationError as error:
@@ -55,10 +69,9 @@ def save(row: models.Model, *, actor: Actor, taken: Mapping[str, Taken]) -> None
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        name = constraint_name(error)
-        if name not in taken:
+        if (refused := refusal(constraint_name(error))) is None:
             raise
-        raise _conflict(row, taken[name], actor) from error
+        raise refused from error
     except OperationalError as error:
         if is_outrun(error):
             raise TransientError(

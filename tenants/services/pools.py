@@ -1,16 +1,15 @@
 """The platform's address space: VRFs, pools and ranges, and what each tenant is granted of them.
 
 Only platform NetOps change it, and each change is on record. The database refuses overlaps, grants
-outside of pools and VRFs of others, and whatever would leave a claim without its grant; this module
-names what is in the way, which platform staff may always see.
+outside of pools and VRFs of others, and whatever would leave a claim without its grant; the module
+``refusals`` names what is in the way.
 """
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import ProtectedError, RestrictedError
 
@@ -20,24 +19,17 @@ from tenants.domain.actor import Actor
 from tenants.domain.claims import AddressRole
 from tenants.domain.roles import Action
 from tenants.errors import ConflictError, InvalidError
-from tenants.models.claim import AddressClaim, NamespaceClaim, SubnetClaim, VlanClaim, VniClaim
-from tenants.models.grant import NamespaceGrant, PrefixGrant, VlanGrant, VniGrant, span
+from tenants.models.claim import AddressClaim, SubnetClaim
+from tenants.models.grant import NamespaceGrant, PrefixGrant, VlanGrant, VniGrant
 from tenants.models.pool import AddressPool, Purpose, VlanRange, VniRange
 from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Cluster, Tenant
 from tenants.models.vrf import Vrf
-from tenants.services.claim_kinds import overlap, overlapping, supernets
-from tenants.services.conflicts import constraint_name, invalid
+from tenants.services import conflicts, refusals
+from tenants.services.claim_kinds import inside, overlapping, supernets
 
 Parent = Vrf | AddressPool | VlanRange | VniRange
 Grant = PrefixGrant | VlanGrant | VniGrant | NamespaceGrant
-_MOST_NAMED = 5
-_CLAIMS: dict[type[models.Model], tuple[type[models.Model], ...]] = {
-    PrefixGrant: (SubnetClaim, AddressClaim),
-    VlanGrant: (VlanClaim,),
-    VniGrant: (VniClaim,),
-    NamespaceGrant: (NamespaceClaim,),
-}
 
 
 def save_vrf(
@@ -312,20 +304,12 @@ def _check_stays(row: models.Model, *columns: str) -> None:
     """Refuse to move what is granted to another place: the grants and claims would come along."""
     old = type(row)._default_manager.filter(pk=row.pk).values_list(*columns).first()
     is_moved = old is not None and old != tuple(getattr(row, column) for column in columns)
-    if is_moved and (users := _users(row)):
-        raise _in_use(row, users, "cannot move while it is granted")
+    if is_moved and (users := refusals.users(row)):
+        raise refusals.in_use(row, users, "cannot move while it is granted")
 
 
 def _store(row: models.Model) -> None:
-    try:
-        row.clean_fields()
-    except ValidationError as error:
-        raise invalid(error) from error
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError as error:
-        raise _refusal(row, constraint_name(error)) from error
+    conflicts.store(row, refusal=partial(refusals.refusal, row))
 
 
 def _delete(row: Parent | Grant, actor: Actor) -> None:
@@ -339,7 +323,7 @@ def _delete(row: Parent | Grant, actor: Actor) -> None:
             with transaction.atomic():
                 row.delete()
         except (ProtectedError, RestrictedError, IntegrityError) as error:
-            raise _in_use(row, _users(row), "is still used") from error
+            raise refusals.in_use(row, refusals.users(row), "is still used") from error
 
 
 def _adopt(pool: AddressPool) -> None:
@@ -349,12 +333,11 @@ def _adopt(pool: AddressPool) -> None:
     ).select_related("tenant")
     strange = [grant for grant in grants if grant.purpose != pool.purpose and not _is_own(grant)]
     if strange:
-        raise _in_use(
+        raise refusals.in_use(
             pool, strange, f"is for {pool.purpose}, but holds grants of {strange[0].purpose}"
         )
     for grant in grants:
-        inside = ipaddress.ip_network(grant.prefix).prefixlen >= _network(pool.prefix).prefixlen
-        if grant.purpose == pool.purpose and inside:
+        if grant.purpose == pool.purpose and inside(grant.prefix, pool.prefix):
             grant.pool, grant.pool_prefix = pool, pool.prefix
             grant.save(update_fields=["pool", "pool_prefix"])
 
@@ -365,133 +348,6 @@ def _is_own(grant: PrefixGrant) -> bool:
     return SubnetClaim.objects.filter(
         tenant=grant.tenant_id, vrf=grant.vrf_id, prefix__in=around
     ).exists()
-
-
-def _refusal(row: Any, constraint: str) -> ConflictError | InvalidError:
-    """Words for what the database said of ``row``."""
-    name, place = str(row._meta.verbose_name), str(row)
-    if constraint.endswith("_name_key"):
-        return _taken(f"The name {place} is already taken by another {name}.")
-    if constraint.endswith("_once"):
-        return _taken(f"Tenant {row.tenant} has the grant of {place} already.")
-    if constraint.endswith(("_no_overlap", "_one_owner")):
-        others = [_named(other) for other in _overlapped(row)]
-        says = others[0] if others else "what somebody else has just taken"
-        return _taken(f"{name[0].upper()}{name[1:]} {_shown(row)} overlaps {says}.")
-    if constraint == "prefix_grant_vrf":
-        if isinstance(row, PrefixGrant):
-            return _taken(f"VRF {row.vrf} is another tenant's: nothing of it can be granted here.")
-        return _in_use(row, _strangers(row), "has grants of other tenants")
-    if constraint == "namespace_grant_pattern":
-        says = "Write a name, or how names begin with a star at the end, as in acme-*."
-        return InvalidError(says, fields={"pattern": [says]})
-    if isinstance(row, PrefixGrant | VlanGrant | VniGrant) and constraint.endswith(
-        ("_in_pool", "_in_range")
-    ):
-        says = f"{place} does not lie in the range that it is granted from."
-        return InvalidError(says, fields={"prefix": [says]})
-    return _in_use(row, _outside(row), "would no longer cover what is used")
-
-
-def _users(row: Any) -> list[Any]:
-    """What a row is used by, for people; at most a few."""
-    match row:
-        case Vrf():
-            pools = list(AddressPool.objects.filter(vrf=row)[:_MOST_NAMED])
-            grants = PrefixGrant.objects.filter(vrf=row).select_related("tenant")
-            kept = AddressClaim.objects.filter(vrf=row).select_related("tenant")
-            return [*pools, *grants[:_MOST_NAMED], *kept[:_MOST_NAMED]]
-        case AddressPool():
-            return list(PrefixGrant.objects.filter(pool=row).select_related("tenant"))
-        case VlanRange():
-            return list(VlanGrant.objects.filter(vlan_range=row).select_related("tenant"))
-        case VniRange():
-            return list(VniGrant.objects.filter(vni_range=row).select_related("tenant"))
-    found: list[Any] = []
-    for model in _CLAIMS[type(row)]:
-        claims = model._default_manager.filter(grant=row).select_related("tenant", "cluster")
-        found.extend(claims[:1000])
-    return found
-
-
-def _outside(row: Any) -> list[Any]:
-    """Those of the users that ``row``, as it would be, does not cover."""
-    return [user for user in _users(row) if not _covers(row, user)]
-
-
-def _covers(row: Any, user: Any) -> bool:
-    if isinstance(row, AddressPool):
-        network = _network(user.prefix)
-        whole = _network(row.prefix)
-        return (
-            network.version == whole.version
-            and overlap(str(network), str(whole))
-            and (network.prefixlen >= whole.prefixlen)
-        )
-    if isinstance(row, PrefixGrant):
-        text = user.prefix if isinstance(user, SubnetClaim) else user.address
-        return (
-            overlap(text, row.prefix) and _network(text).prefixlen >= _network(row.prefix).prefixlen
-        )
-    if isinstance(row, VlanRange | VniRange):
-        return bool(row.first <= user.first and user.last <= row.last)
-    return False
-
-
-def _strangers(vrf: Vrf) -> list[PrefixGrant]:
-    others = PrefixGrant.objects.filter(vrf=vrf).exclude(tenant=vrf.owner_id)
-    return list(others.select_related("tenant"))
-
-
-def _overlapped(row: Any) -> Iterator[Any]:
-    """The rows of the same kind that are in the way of ``row``."""
-    others = type(row)._default_manager.exclude(pk=row.pk)
-    match row:
-        case AddressPool():
-            here = others.filter(vrf=row.vrf)
-            yield from (pool for pool in here if overlap(pool.prefix, row.prefix))
-        case VlanRange():
-            here = others.filter(cluster=row.cluster, trunk=row.trunk)
-            yield from here.filter(first__lte=row.last, last__gte=row.first)
-        case VniRange():
-            here = others.filter(cluster=row.cluster)
-            yield from here.filter(first__lte=row.last, last__gte=row.first)
-        case AddressClaim() | SubnetClaim():
-            column = "address" if isinstance(row, AddressClaim) else "prefix"
-            near = overlapping(column, _network(getattr(row, column)))
-            here = others.filter(near, cluster=row.cluster, vrf=row.vrf)
-            yield from here.select_related("tenant")
-
-
-def _shown(row: Any) -> str:
-    """A name with what it stands for."""
-    if isinstance(row, AddressPool):
-        return f"{row} ({row.prefix})"
-    if isinstance(row, VlanRange | VniRange):
-        return f"{row} ({span(row.first, row.last)})"
-    return str(row)
-
-
-def _named(row: Any) -> str:
-    """With its kind, its tenant and what uses it."""
-    owner = f" of tenant {row.tenant}" if getattr(row, "tenant", None) else ""
-    used = f", for {row.user}" if getattr(row, "user", "") else ""
-    return f"{row._meta.verbose_name} {_shown(row)}{owner}{used}"
-
-
-def _in_use(row: models.Model, users: Sequence[Any], says: str) -> ConflictError:
-    named = [_named(user) for user in users[:_MOST_NAMED]]
-    more = f" and {len(users) - _MOST_NAMED} more" if len(users) > _MOST_NAMED else ""
-    who = f": {'; '.join(named)}{more}" if named else ""
-    kind = str(row._meta.verbose_name)
-    return ConflictError(
-        f"{kind[0].upper()}{kind[1:]} {_shown(row)} {says}{who}. Change or delete that first.",
-        code="in-use",
-    )
-
-
-def _taken(says: str) -> ConflictError:
-    return ConflictError(says, code="taken")
 
 
 def _check_span(ends: tuple[int, int], most: int) -> None:
