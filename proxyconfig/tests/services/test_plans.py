@@ -210,7 +210,7 @@ def test_two_harmless_halves_of_the_internet_are_found_when_they_meet(alice, eri
         decide(erin, waiting)
 
     assert caught.value.code == "plan-stale"
-    assert "internet" in caught.value.message or "IPv4" in caught.value.message
+    assert "can reach 11.0.0.0/9, 12.0.0.0/9, 13.0.0.0/16" in caught.value.message
 
 
 def test_merge_that_makes_no_valid_intent_is_stale(alice, erin, network):
@@ -530,9 +530,7 @@ def test_audit_is_written_from_the_difference(alice, network):
     with tenant_scope(alice.tenant.pk):
         entry = AuditEntry.objects.filter(event="ingress-policy.changed").get()
     assert (entry.actor, entry.object_name, entry.reason) == ("alice", "web", "because")
-    assert [field["path"] for field in entry.detail["fields"]] == ["sources[10.0.0.0/8]"] or (
-        entry.detail["fields"][0]["path"].startswith("sources")
-    )
+    assert [field["path"] for field in entry.detail["fields"]] == ["sources[10.0.0.0/8]"]
 
 
 def test_address_list_reaches_every_policy_that_names_it(alice, network):
