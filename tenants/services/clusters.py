@@ -5,7 +5,7 @@ from django.db.models import ProtectedError
 
 from tenants import audit
 from tenants.access import require
-from tenants.domain.actor import Actor
+from tenants.domain.actor import Actor, system
 from tenants.domain.roles import Action
 from tenants.errors import ConflictError
 from tenants.models.scoped import platform_scope
@@ -24,12 +24,19 @@ def create_cluster(name: str, flavour: Flavour, *, actor: Actor) -> Cluster:
         ConflictError: another cluster has it.
     """
     require(actor, Action.MANAGE_PLATFORM)
-    row = Cluster(name=name, flavour=flavour.value)
-    taken = conflicts.Taken(f"The name {name}", lambda: Cluster.objects.filter(name=name))
-    with platform_scope("clusters"):
-        conflicts.save(row, actor=actor, taken={"tenants_cluster_name_key": taken})
-        audit.record(actor, "cluster.created", row, detail={"flavour": row.flavour})
-    return row
+    return _create(name, flavour, actor)
+
+
+def ensure_cluster(name: str, flavour: Flavour) -> bool:
+    """Make the cluster of this machine, where there is none of that name; True if it was made.
+
+    Raises:
+        InvalidError: the name cannot be taken.
+    """
+    if Cluster.objects.filter(name=name).exists():
+        return False
+    _create(name, flavour, system("first-cluster"))
+    return True
 
 
 def delete_cluster(row: Cluster, *, actor: Actor) -> None:
@@ -53,3 +60,12 @@ def delete_cluster(row: Cluster, *, actor: Actor) -> None:
                 " that first.",
                 code="in-use",
             ) from error
+
+
+def _create(name: str, flavour: Flavour, actor: Actor) -> Cluster:
+    row = Cluster(name=name, flavour=flavour.value)
+    taken = conflicts.Taken(f"The name {name}", lambda: Cluster.objects.filter(name=name))
+    with platform_scope("clusters"):
+        conflicts.save(row, actor=actor, taken={"tenants_cluster_name_key": taken})
+        audit.record(actor, "cluster.created", row, detail={"flavour": row.flavour})
+    return row

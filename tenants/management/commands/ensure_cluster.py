@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from tenants.models.tenant import Cluster, Flavour
+from tenants.models.tenant import Flavour
+from tenants.services.clusters import ensure_cluster
 
 
 class Command(BaseCommand):
@@ -22,8 +23,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
         name = options["name"]
-        _, is_new = Cluster.objects.get_or_create(
-            name=name, defaults={"flavour": options["flavour"]}
-        )
+        is_new = ensure_cluster(name, Flavour(options["flavour"]))
         said = "was made" if is_new else "is there already; nothing was changed"
         self.stdout.write(f"Cluster {name} {said}.")

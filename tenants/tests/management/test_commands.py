@@ -3,7 +3,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from tenants.models import Cluster, User
+from tenants.models import AuditEntry, Cluster, User
+from tenants.models.scoped import platform_scope
 from tenants.services.audit_chain import seal
 from tenants.tests.factories import AuditEntryFactory
 
@@ -40,6 +41,9 @@ def test_ensure_cluster_makes_one_and_leaves_it_alone(db):
 
     assert again == "Cluster local is there already; nothing was changed.\n"
     assert Cluster.objects.get().flavour == "local"
+    with platform_scope("test"):
+        entry = AuditEntry.objects.get()
+    assert (entry.event, entry.actor) == ("cluster.created", "system:first-cluster")
 
 
 def test_audit_verify_prints_the_head_and_compares_it_later(acme):
