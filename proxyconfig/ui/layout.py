@@ -100,7 +100,7 @@ _NAME = Entry("name", _("Name"), 3, _NAME_HELP)
 _ORDER = Entry("order", _("Order"), 2, _("Lower is matched first; then the name decides."))
 
 _SEGMENT = Layout(
-    _("A piece of the data centre's network: a VLAN, a VXLAN overlay, or only IP subnets."),
+    _("A network segment: a VLAN, a VXLAN overlay, or IP subnets alone."),
     (
         Section("", (_NAME, _CLUSTER, _VRF, _DESCRIPTION)),
         Section(

@@ -12,7 +12,7 @@ from proxyconfig.ui.fields import form_field, shape_at
 from proxyconfig.ui.layout import Entry, Section
 from proxyconfig.ui.object_forms import ShownEntry, ShownSection
 
-_AS_MANY = _("A network of this length holds as many addresses.")
+_AS_MANY = _("At most as many addresses as a network of this prefix length.")
 LIMIT_SECTIONS: Final = (
     Section(
         _("Ingress"),
@@ -21,10 +21,10 @@ LIMIT_SECTIONS: Final = (
                 "open_ports_from",
                 _("Open ports from"),
                 2,
-                _("From this port up any client may be let in; 65536: none."),
+                _("Ports from this one up may be opened to any client. 65536 for none."),
             ),
-            Entry("source_prefix_v4", _("IPv4 clients below it"), 2, _AS_MANY),
-            Entry("source_prefix_v6", _("IPv6 clients below it"), 2, _AS_MANY),
+            Entry("source_prefix_v4", _("IPv4 clients of lower ports"), 2, _AS_MANY),
+            Entry("source_prefix_v6", _("IPv6 clients of lower ports"), 2, _AS_MANY),
             Entry(
                 "ports",
                 _("Ports"),
@@ -32,7 +32,7 @@ LIMIT_SECTIONS: Final = (
                 _("Ports or ranges, one per line. Leave empty for any."),
                 placeholder="8000-8099",
             ),
-            Entry("protocols", _("Protocols"), 3, _("None ticked: any.")),
+            Entry("protocols", _("Protocols"), 3, _("Tick none for any.")),
         ),
         icon="in",
     ),
@@ -53,8 +53,8 @@ LIMIT_SECTIONS: Final = (
         icon="out",
     ),
     Section(
-        _("Deletes"),
-        (Entry("deletes", _("Deletes"), 3, _("Objects and rules that one change may delete.")),),
+        _("Deletions"),
+        (Entry("deletes", _("Limit"), 3, _("Objects and rules that one change may delete.")),),
     ),
 )
 

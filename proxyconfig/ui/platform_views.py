@@ -142,7 +142,7 @@ def _create(request: PlatformRequest, form: NewTenantForm) -> HttpResponse:
         tenant = create_tenant(said["slug"], said["name"], actor=request.actor)
         for user in users:
             add_member(tenant, user, Role.NETOPS, actor=request.actor)
-        messages.success(request, _("Tenant %(name)s was made.") % {"name": tenant})
+        messages.success(request, _("Tenant %(name)s was created.") % {"name": tenant})
         return redirect("portal:tenant-overview", tenant.slug)
     created = templates.create_tenant_from(
         templates.find_template(said["template"]),
@@ -153,7 +153,7 @@ def _create(request: PlatformRequest, form: NewTenantForm) -> HttpResponse:
         members=form.members,
         begin=form.begin,
     )
-    messages.success(request, _("Tenant %(name)s was made.") % {"name": created.tenant})
+    messages.success(request, _("Tenant %(name)s was created.") % {"name": created.tenant})
     return redirect("proxyconfig:plan-detail", created.tenant.slug, created.plan.pk)
 
 

@@ -67,7 +67,7 @@ _NETWORK = (
             Entry("vlan_subnets", _("Subnets")),
             Entry("vlan_self_ips", _("Self-IPs"), 3),
         ),
-        note=_("Leave the subnets and the range empty if tenants get no such segment."),
+        note=_("Leave the range and the subnets empty to give tenants no such segment."),
         icon="network",
     ),
     Section(
@@ -79,7 +79,7 @@ _NETWORK = (
             Entry("overlay_subnets", _("Subnets")),
             Entry("overlay_self_ips", _("Self-IPs"), 3),
         ),
-        note=_("Leave the range empty if tenants get no overlay."),
+        note=_("Leave the range empty to give tenants no overlay."),
         icon="layers",
     ),
     Section(
@@ -183,7 +183,7 @@ class TemplateForm(forms.Form):
     own_vrf = forms.BooleanField(
         label=_("A VRF for each tenant"),
         required=False,
-        help_text=_("With its name, and with pools of subnets like those named below."),
+        help_text=_("Named after the tenant, with its own copies of the pools of subnets below."),
     )
     vlan_self_ips = forms.IntegerField(
         label=_("Self-IPs"),

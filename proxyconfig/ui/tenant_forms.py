@@ -31,7 +31,7 @@ class NewTenantForm(forms.Form):
     template = forms.ChoiceField(
         label=_("Template"),
         required=False,
-        help_text=_("What its network is. An empty tenant has none until somebody makes it."),
+        help_text=_("Gives the tenant its first network. Without a template it starts empty."),
     )
     netops = forms.CharField(
         label=_("NetOps"),

@@ -133,7 +133,7 @@ class Migration(migrations.Migration):
         holds("tenants_addresspool", "pool_spelling", NOT_MAPPED.format("prefix")),
         migrations.RunSQL(
             "INSERT INTO tenants_vrf (name, description)"
-            " VALUES ('default', 'What names no VRF of its own.') ON CONFLICT DO NOTHING",
+            " VALUES ('default', 'Used where no VRF is named.') ON CONFLICT DO NOTHING",
             migrations.RunSQL.noop,
         ),
     ]

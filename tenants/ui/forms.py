@@ -119,7 +119,7 @@ class MemberForm(RoleForm):
     username = forms.CharField(
         label=_("User name"),
         max_length=150,
-        help_text=_("Of an account that a platform administrator has made."),
+        help_text=_("An existing account. Platform administrators create accounts."),
         widget=forms.TextInput({"spellcheck": "false", "autocomplete": "off"}),
     )
     field_order = ["username", "role"]
@@ -170,7 +170,7 @@ class PersonForm(forms.Form):
         max_length=200,
         strip=False,
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
-        help_text=_("At least 8 characters; hand it over in a safe way."),
+        help_text=_("At least 8 characters. Pass it on securely."),
     )
     role = forms.ChoiceField(
         label=_("Platform role"),

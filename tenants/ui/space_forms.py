@@ -353,22 +353,20 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "clusters": Kind(_("Cluster"), Cluster, ClusterForm, "clusters", write=Action.MANAGE_PLATFORM),
+    "clusters": Kind(_("cluster"), Cluster, ClusterForm, "clusters", write=Action.MANAGE_PLATFORM),
     "vrfs": Kind(_("VRF"), Vrf, VrfForm, "vrfs", is_changed=True),
-    "pools": Kind(_("Address pool"), AddressPool, PoolForm, "list", is_changed=True, has_tree=True),
+    "pools": Kind(_("address pool"), AddressPool, PoolForm, "list", is_changed=True, has_tree=True),
     "vlan-ranges": Kind(
         _("VLAN range"), VlanRange, VlanRangeForm, "list", is_changed=True, has_tree=True
     ),
     "vni-ranges": Kind(
         _("VNI range"), VniRange, VniRangeForm, "list", is_changed=True, has_tree=True
     ),
-    "reserved": Kind(_("Reservation"), AddressClaim, ReservationForm, "reserved"),
-    "prefix-grants": Kind(_("Grant of addresses"), PrefixGrant, PrefixGrantForm, "grants"),
-    "vlan-grants": Kind(_("Grant of VLAN tags"), VlanGrant, VlanGrantForm, "grants"),
-    "vni-grants": Kind(_("Grant of VNIs"), VniGrant, VniGrantForm, "grants"),
-    "namespace-grants": Kind(
-        _("Grant of namespaces"), NamespaceGrant, NamespaceGrantForm, "grants"
-    ),
+    "reserved": Kind(_("reservation"), AddressClaim, ReservationForm, "reserved"),
+    "prefix-grants": Kind(_("address grant"), PrefixGrant, PrefixGrantForm, "grants"),
+    "vlan-grants": Kind(_("VLAN grant"), VlanGrant, VlanGrantForm, "grants"),
+    "vni-grants": Kind(_("VNI grant"), VniGrant, VniGrantForm, "grants"),
+    "namespace-grants": Kind(_("namespace grant"), NamespaceGrant, NamespaceGrantForm, "grants"),
 }
 
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from tenants.access import PlatformRequest, platform_page, require
@@ -72,7 +73,7 @@ def grant_list(request: PlatformRequest) -> HttpResponse:
     slug = request.GET.get("tenant", "").strip()
     tenant = Tenant.objects.filter(slug=slug).first() if slug else None
     is_unknown = bool(slug) and tenant is None
-    titles = {kind: str(entry.label) for kind, entry in KINDS.items()}
+    titles = {kind: f"{capfirst(entry.label)}s" for kind, entry in KINDS.items()}
     context = {
         "groups": [] if is_unknown else space.all_grants(tenant, titles),
         "slug": slug,
@@ -115,7 +116,7 @@ def space_edit(request: PlatformRequest, kind: str, pk: int) -> HttpResponse:
     """An object of the address space, to change."""
     entry = _kind(kind)
     if not entry.is_changed:
-        raise NotVisibleError(f"A {entry.label} is not changed: delete it, and make another.")
+        raise NotVisibleError(f"No {entry.label} can be edited. Delete it, and add another.")
     return _form_page(request, kind, entry, _row(entry, pk))
 
 
@@ -133,7 +134,7 @@ def space_delete(request: PlatformRequest, kind: str, pk: int) -> HttpResponse:
         except SluiceError as error:
             refusal = error.message
         else:
-            said = {"what": entry.label, "name": name}
+            said = {"what": capfirst(entry.label), "name": name}
             messages.success(request, _("%(what)s %(name)s was deleted.") % said)
             return redirect(_back(entry))
     context = {"entry": entry, "row": row, "refusal": refusal, "back_url": _back(entry)}
@@ -152,7 +153,7 @@ def _form_page(
         except SluiceError as error:
             form.refuse(error)
         else:
-            said = {"what": entry.label, "name": saved}
+            said = {"what": capfirst(entry.label), "name": saved}
             messages.success(request, _("%(what)s %(name)s was saved.") % said)
             return redirect(_back(entry))
     context = {
