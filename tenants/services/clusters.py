@@ -21,7 +21,7 @@ def create_cluster(name: str, flavour: Flavour, *, actor: Actor) -> Cluster:
     Raises:
         ForbiddenError: the actor is no platform administrator.
         InvalidError: the name cannot be taken.
-        ConflictError: another cluster has it.
+        ConflictError: another cluster has it, or the local proxy (``taken``).
     """
     require(actor, Action.MANAGE_PLATFORM)
     return _create(name, flavour, actor)
@@ -63,6 +63,10 @@ def delete_cluster(row: Cluster, *, actor: Actor) -> None:
 
 
 def _create(name: str, flavour: Flavour, actor: Actor) -> Cluster:
+    # One local proxy runs beside Sluice; a second cluster would undo there what the first wants.
+    if flavour is Flavour.LOCAL and (other := Cluster.objects.filter(flavour=flavour).first()):
+        says = f"The local proxy serves cluster {other}. Choose the proxy of another cluster."
+        raise ConflictError(says, code="taken")
     row = Cluster(name=name, flavour=flavour.value)
     taken = conflicts.Taken(f"The name {name}", lambda: Cluster.objects.filter(name=name))
     with platform_scope("clusters"):

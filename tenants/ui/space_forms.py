@@ -123,9 +123,13 @@ class SpaceForm(forms.Form):
 class ClusterForm(SpaceForm):
     """A place whose proxy Sluice keeps."""
 
+    blames = "flavour"
+
     name = _name()
     flavour = forms.ChoiceField(
-        label=_("Proxy"), choices=Flavour.choices, help_text=_("It cannot be changed later.")
+        label=_("Proxy"),
+        choices=Flavour.choices,
+        help_text=_("It cannot be changed later. The local proxy serves one cluster."),
     )
 
     def save(self, actor: Actor) -> Cluster:

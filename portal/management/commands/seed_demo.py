@@ -15,6 +15,7 @@ from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.tenant import Cluster, Flavour, Tenant
 from tenants.models.vrf import Vrf
 from tenants.services import pools
+from tenants.services.clusters import ensure_cluster
 
 _SEEDER = Actor(name="system:seed-demo", platform_role=PlatformRole.ADMIN)
 
@@ -54,9 +55,8 @@ class Command(BaseCommand):
             if in_the_way.exists():
                 self.stdout.write("There are tenants already; nothing was changed.")
                 return
-            cluster, _ = Cluster.objects.get_or_create(
-                name="local", defaults={"flavour": Flavour.LOCAL.value}
-            )
+            ensure_cluster("local", Flavour.LOCAL)
+            cluster = Cluster.objects.get(name="local")
             _make_space(cluster)
             facade.save_template(
                 "standard",

@@ -266,6 +266,7 @@ def test_clusters_are_made_and_deleted_by_administrators_alone(nora, ada, otto):
     assert "Add cluster" not in page(nora, "clusters").text
     made = post(ada, "create", "clusters", name="east", flavour="local")
     again = post(ada, "create", "clusters", name="east", flavour="spk")
+    second = post(ada, "create", "clusters", name="west", flavour="local")
     east = Cluster.objects.get(name="east")
     VlanRangeFactory(name="vlans", cluster=east)
     used = post(ada, "delete", "clusters", east.pk)
@@ -274,6 +275,7 @@ def test_clusters_are_made_and_deleted_by_administrators_alone(nora, ada, otto):
 
     assert (made.status_code, gone.status_code) == (302, 302)
     assert "already taken" in errors(again)["name"][0]
+    assert "The local proxy serves cluster east." in errors(second)["flavour"][0]
     assert (used.status_code, used.context["refusal"]) == (
         409,
         "Cluster east is still used by VLAN range vlans. Delete that first.",
