@@ -19,7 +19,7 @@ from django.utils import timezone
 from proxyconfig.domain import conditions
 from proxyconfig.domain.fields import Mode
 from proxyconfig.models import Connection, IntentObject, Placement, Plan
-from proxyconfig.services import templates
+from proxyconfig.services import new_tenants, templates
 from proxyconfig.services.environment import egress_password
 from tenants.domain.actor import Actor
 from tenants.domain.states import ChangeState, Direction, Health, SyncState, Verdict
@@ -339,17 +339,17 @@ def create_tenant_from(
     """A new tenant of the template of that name.
 
     Args:
-        begin: fields of ``services.templates.Begin``: where to look for what is free.
+        begin: fields of ``services.new_tenants.Begin``: where to look for what is free.
 
     Raises:
-        SluiceError: as ``services.templates.create_tenant_from``; nothing was made.
+        SluiceError: as ``services.new_tenants.create_tenant_from``; nothing was made.
     """
-    created = templates.create_tenant_from(
+    created = new_tenants.create_tenant_from(
         templates.find_template(template),
         slug=slug,
         name=name,
         actor=actor,
         reason=reason,
-        begin=templates.Begin(**(begin or {})),
+        begin=new_tenants.Begin(**(begin or {})),
     )
     return created.tenant

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from proxyconfig.api import policies
+from proxyconfig.api import bodies
 from proxyconfig.api.serializers import (
     PendingObjectSerializer,
     PlanSerializer,
@@ -73,7 +73,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
     def rows(self) -> QuerySet[Row]:
         """The collection's rows: what is in force."""
         rows = Row.objects.filter(collection=self.collection).select_related("cluster")
-        if self.collection in policies.SHAPES:
+        if self.collection in bodies.SHAPES:
             is_enforced = Case(
                 When(spec__mode="enforced", then=True), default=False, output_field=BooleanField()
             )
@@ -103,8 +103,8 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         return self._shape.serializer
 
     @property
-    def _shape(self) -> "policies.Shape":
-        return policies.shape_of(self.collection)
+    def _shape(self) -> "bodies.Shape":
+        return bodies.shape_of(self.collection)
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What is in force, each with the plans that wait to change it."""
@@ -148,7 +148,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         def edit() -> tuple[Edit, str]:
             intent = build_intent(self.tenant)
             shown = self._shape.show(intent, edits.find(intent, row.key))
-            known = policies.writable(self._shape.serializer, shown)
+            known = bodies.writable(self._shape.serializer, shown)
             # One of the two words for a policy's mode was given: the other one follows.
             for name, other in (("is_enabled", "mode"), ("mode", "is_enabled")):
                 if name in given and other not in given:
@@ -308,8 +308,8 @@ def _pending(plan: Plan, key: Key) -> dict[str, Any]:
 def viewset_of(collection: str) -> type[ObjectViewSet]:
     """The viewset of one collection, described for OpenAPI."""
     entry = BY_NAME[collection]
-    shape = policies.shape_of(collection)
-    shown = policies.shown_serializer(collection)
+    shape = bodies.shape_of(collection)
+    shown = bodies.shown_serializer(collection)
     kind = entry.kind.__name__
     action = Action.EDIT_NETWORK if entry.is_network else Action.EDIT_POLICY
     made = type(
@@ -322,7 +322,7 @@ def viewset_of(collection: str) -> type[ObjectViewSet]:
             "__doc__": f"{entry.plural[0].upper()}{entry.plural[1:]} of the tenant.",
         },
     )
-    body = policies.body_serializer(collection)
+    body = bodies.body_serializer(collection)
     answers = {200: shown, 202: _WAITS}
     described = {
         "list": extend_schema(responses={200: shown(many=True)}),

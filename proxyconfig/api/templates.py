@@ -14,8 +14,8 @@ from proxyconfig.api.serializers import PlanSerializer
 from proxyconfig.api.shapes import cameled, serializer_of, snaked
 from proxyconfig.domain import template
 from proxyconfig.domain.template import Template
-from proxyconfig.services import templates
-from proxyconfig.services.templates import Begin, Member
+from proxyconfig.services import new_tenants, templates
+from proxyconfig.services.new_tenants import Begin, Member
 from tenants.access import require
 from tenants.api import filters
 from tenants.api.serializers import (
@@ -97,7 +97,7 @@ class NewTenantViewSet(TenantListViewSet):
                 raise InvalidError(says, fields={"members": [says]})
             return super().create(request)
         require(self.actor, Action.CREATE_TENANT)
-        created = templates.create_tenant_from(
+        created = new_tenants.create_tenant_from(
             templates.find_template(values["template"]),
             slug=values["slug"],
             name=values["name"],

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from proxyconfig.domain.template import Template
-from proxyconfig.services import templates
+from proxyconfig.services import new_tenants, templates
 from proxyconfig.services.limits import limits_of, set_limits
 from proxyconfig.ui.limit_forms import GuardrailsForm
 from proxyconfig.ui.template_forms import TemplateForm
@@ -144,7 +144,7 @@ def _create(request: PlatformRequest, form: NewTenantForm) -> HttpResponse:
             add_member(tenant, user, Role.NETOPS, actor=request.actor)
         messages.success(request, _("Tenant %(name)s was created.") % {"name": tenant})
         return redirect("portal:tenant-overview", tenant.slug)
-    created = templates.create_tenant_from(
+    created = new_tenants.create_tenant_from(
         templates.find_template(said["template"]),
         slug=said["slug"],
         name=said["name"],

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from proxyconfig.services.templates import Begin, Member
+from proxyconfig.services.new_tenants import Begin, Member
 from proxyconfig.ui.layout import Entry, Section
 from proxyconfig.ui.limit_forms import (
     shown_sections,

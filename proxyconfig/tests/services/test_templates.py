@@ -17,10 +17,10 @@ from proxyconfig.domain.template import (
     Template,
 )
 from proxyconfig.models import IntentObject, Plan
-from proxyconfig.services import decisions, templates
+from proxyconfig.services import decisions, new_tenants, templates
 from proxyconfig.services.limits import limits_of
+from proxyconfig.services.new_tenants import Begin, Created, Member
 from proxyconfig.services.rows import build_intent
-from proxyconfig.services.templates import Begin, Created, Member
 from tenants.domain.actor import Actor
 from tenants.domain.quota import Resource
 from tenants.domain.roles import PlatformRole, Role
@@ -112,7 +112,7 @@ def store(wanted: Template = WHOLE, *, name: str = "standard"):
 
 def create(row, actor: Actor, slug: str = "acme", **kwargs: object) -> Created:
     values = {"name": slug.title(), "reason": "They signed", **kwargs}
-    return templates.create_tenant_from(row, slug=slug, actor=actor, **values)
+    return new_tenants.create_tenant_from(row, slug=slug, actor=actor, **values)
 
 
 def left_behind() -> list[object]:
