@@ -14,6 +14,7 @@ from ragapp.models import Corpus, Run
 from ragapp.models.rights import visible_runs
 from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Tenant
+from tenants.services import pausing
 
 RECENT = 5
 
@@ -24,6 +25,14 @@ class TenantRow:
 
     tenant: Tenant
     summary: facade.Summary
+
+    @property
+    def pause(self) -> str:
+        """What an operator did to the tenant's proxies; "" while they follow its changes."""
+        now = timezone.now()
+        if pausing.is_suspended(self.tenant, now):
+            return _("suspended")
+        return _("paused") if pausing.is_paused(self.tenant, now) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,7 @@ _SYNC_ORDER = (
     SyncState.DRIFTED,
     SyncState.OUT_OF_SYNC,
     SyncState.UNKNOWN,
+    SyncState.SUSPENDED,
     SyncState.PAUSED,
     SyncState.IN_SYNC,
 )

@@ -166,8 +166,16 @@ class ClusterAdmin(PlatformAdmin[Cluster]):
 class TenantAdmin(PlatformAdmin[Tenant]):
     """Tenants: how their plans are approved, and whether the proxy is kept."""
 
-    list_display = ("slug", "name", "generation", "auto_apply", "is_paused", "created_at")
-    list_filter = ("auto_apply", "is_paused")
+    list_display = (
+        "slug",
+        "name",
+        "generation",
+        "auto_apply",
+        "is_paused",
+        "is_suspended",
+        "created_at",
+    )
+    list_filter = ("auto_apply", "is_paused", "is_suspended")
     search_fields = ("slug", "name")
     readonly_fields = ("generation", "created_at")
 

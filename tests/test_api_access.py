@@ -44,6 +44,8 @@ ROW = {"get": V, "delete": M}
 # What each method of each route needs. VIEW on a write means that the service asks for more.
 NEEDED: dict[str, dict[str, Action]] = {
     "tenants-api:tenant-detail": {"get": V},
+    "tenants-api:pause-detail": {"get": V, "put": Action.MANAGE_GUARDRAILS},
+    "tenants-api:pause-resume": {"post": Action.MANAGE_GUARDRAILS},
     "tenants-api:member-list": COLLECTION,
     "tenants-api:member-detail": ROW,
     "tenants-api:token-list": COLLECTION,

@@ -54,6 +54,7 @@ LOOK_BY_WORD: Mapping[str, Look] = {
     "Drifted": Look("warn", "drift"),
     "Unknown": _UNKNOWN,
     "Paused": Look("idle", "pause"),
+    "Suspended": Look("danger", "stop"),
     "Healthy": Look("ok", "heart"),
     "Progressing": _MOVING,
     "Degraded": Look("danger", "alert"),

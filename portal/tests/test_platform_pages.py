@@ -1,10 +1,12 @@
 """The platform's pages: who sees them, and that a tenant's network can be defined on them alone."""
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from portal.tests.test_pages import INLINE
 from proxyconfig.services.rows import build_intent
@@ -166,6 +168,26 @@ def test_reader_sees_settings_and_changes_none(bob):
     assert page.status_code == 200
     assert '<form method="post"' not in page.text.split("<main", 1)[1]
     assert bob.client.post("/t/acme/settings/", {"username": "x"}).status_code == 403
+
+
+def test_suspension_shows_where_policies_are_shown(alice, acme, space):
+    said = {"reason": "unpaid", "until": "", "is_suspended": "1"}
+    assert alice.client.post("/t/acme/settings/pause/", said).status_code == 302
+
+    for path in ("/t/acme/networks/", "/t/acme/policies/"):
+        assert "the proxies serve nothing of this tenant" in alice.client.get(path).text
+    assert "Suspended by alice" in " ".join(
+        alice.client.get("/t/acme/settings/pause/").text.split()
+    )
+
+
+def test_pause_that_ended_by_itself_is_not_shown(alice, acme, space):
+    with platform_scope("test"):
+        past = timezone.now() - timedelta(minutes=1)
+        Tenant.objects.filter(slug="acme").update(is_paused=True, paused_until=past)
+
+    for path in ("/t/acme/networks/", "/t/acme/policies/"):
+        assert "Paused" not in alice.client.get(path).text
 
 
 def test_pause_shows_where_policies_are_shown(alice, acme, space):

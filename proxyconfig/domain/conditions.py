@@ -52,6 +52,7 @@ class Reason(StrEnum):
     NOT_ANSWERING = "NotAnswering"
     NOTHING_TO_SERVE = "NothingToServe"
     PAUSED_BY_OPERATOR = "PausedByOperator"
+    SUSPENDED_BY_OPERATOR = "SuspendedByOperator"
     FAILED = "Failed"
 
 
@@ -68,6 +69,7 @@ NEXT_STEP: Mapping[Reason, str] = {
     Reason.NOT_ANSWERING: "Look at the backend: the proxy is programmed, but nobody answers.",
     Reason.NOTHING_TO_SERVE: "Add an ingress policy to open a listener.",
     Reason.PAUSED_BY_OPERATOR: "Resume the tenant when the proxy should follow its policies again.",
+    Reason.SUSPENDED_BY_OPERATOR: "Resume the tenant when its addresses should answer again.",
     Reason.FAILED: "Read the message and the worker's log; it is tried again by itself.",
 }
 
@@ -163,7 +165,7 @@ def sync_state(conditions: Sequence[Condition], *, generation: int) -> SyncState
     """
     status = _Current(conditions, generation)
     if status(ConditionType.PAUSED) is Status.TRUE:
-        return SyncState.PAUSED
+        return SyncState.SUSPENDED if _is_suspended(conditions) else SyncState.PAUSED
     if status(ConditionType.REACHABLE) is Status.FALSE:
         return SyncState.UNKNOWN
     if status(ConditionType.DRIFTED) is Status.TRUE:
@@ -178,6 +180,8 @@ def health(conditions: Sequence[Condition], *, generation: int) -> Health:
     status = _Current(conditions, generation)
     if not conditions:
         return Health.MISSING
+    if status(ConditionType.PAUSED) is Status.TRUE and _is_suspended(conditions):
+        return Health.MISSING
     if status(ConditionType.REACHABLE) is Status.FALSE:
         return Health.UNKNOWN
     broken = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.SERVING)
@@ -186,6 +190,10 @@ def health(conditions: Sequence[Condition], *, generation: int) -> Health:
     if status(ConditionType.PROGRAMMED) is not Status.TRUE:
         return Health.PROGRESSING
     return Health.PROGRESSING if status(ConditionType.DRIFTED) is Status.TRUE else Health.HEALTHY
+
+
+def _is_suspended(conditions: Sequence[Condition]) -> bool:
+    return any(entry.reason == Reason.SUSPENDED_BY_OPERATOR for entry in conditions)
 
 
 _HEALTH_ORDER = (

@@ -97,6 +97,13 @@ class Findings:
         message = conditions.paused_message(serving)
         self._add(ConditionType.PAUSED, Status.TRUE, Reason.PAUSED_BY_OPERATOR, message)
 
+    def suspended(self) -> None:
+        """An operator took the tenant off the proxy, which holds nothing of it."""
+        reason, message = Reason.SUSPENDED_BY_OPERATOR, "Suspended: the proxy serves nothing."
+        self._add(ConditionType.PAUSED, Status.TRUE, reason, message)
+        self._add(ConditionType.PROGRAMMED, Status.UNKNOWN, reason, message)
+        self._add(ConditionType.SERVING, Status.UNKNOWN, reason, message)
+
     def resumed(self) -> None:
         """The tenant is not paused, which ends the condition."""
         self._known.pop(ConditionType.PAUSED, None)

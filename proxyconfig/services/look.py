@@ -46,6 +46,8 @@ class Look:
         is_behind: the proxy was last brought to an older generation.
         unreadable: why there is no intent, if so.
         is_ending: nothing of the tenant is wanted there any more.
+        is_paused: the proxy is watched and left as it is.
+        is_suspended: the proxy is emptied, and filled again when the tenant resumes.
     """
 
     lease: Lease
@@ -59,6 +61,7 @@ class Look:
     is_behind: bool
     is_ending: bool
     is_paused: bool
+    is_suspended: bool
     unreadable: InvalidError | None
 
 
@@ -135,8 +138,8 @@ def _bring(look: Look, keeper: Keeper) -> Ending:
 
 
 def _desired(look: Look) -> tuple[Resource, ...]:
-    """What the proxy should hold: of a tenant that left, nothing."""
-    if look.is_ending:
+    """What the proxy should hold: of a tenant that left or is suspended, nothing."""
+    if look.is_ending or look.is_suspended:
         return ()
     return environment.compile_for(look.cluster, look.intent, tenant=look.tenant)
 
@@ -144,6 +147,8 @@ def _desired(look: Look) -> tuple[Resource, ...]:
 def _unchanged(look: Look, target: Target, desired: Sequence[Resource]) -> Ending:
     """The cheap and usual ending: the proxy holds it already."""
     seen = look.seen
+    if look.is_suspended:
+        return _emptied(look, target)
     seen.programmed(True, Reason.PROGRAMMED, _held(desired))
     healed = _healed(seen, Reason.HEALED)
     if not healed and (look.is_behind or not seen.knows_drift):
@@ -221,6 +226,8 @@ def _judge(look: Look, target: Target, desired: Sequence[Resource], tried: _Trie
         # It took everything and holds something else: another hand was at work in between.
         _record_drift(look, tried.left, ())
         return _waiting(look, Reason.PENDING, f"Still to do: {tried.left.summary}.")
+    if look.is_suspended:
+        return _emptied(look, target)
     seen.programmed(True, Reason.PROGRAMMED, _held(desired))
     seen.probed(target.probe(desired))
     healed = _healed(seen, Reason.RESTARTED if tried.repairs else Reason.HEALED)
@@ -253,6 +260,21 @@ def _done(
         healed=healed,
         values=values,
     )
+
+
+def _emptied(look: Look, target: Target) -> Ending:
+    """The proxy holds nothing of a suspended tenant; what was approved waits for its return."""
+    seen = look.seen
+    healed = _healed(seen, Reason.HEALED)
+    if not healed:
+        seen.no_drift()
+    seen.suspended()
+    # Not done: this generation is on no proxy yet. The hash tells its return from a drift.
+    values: dict[str, Any] = {"applied_hash": resources_hash(())}  # Any: by column.
+    if healed:
+        values["drift_healed_at"] = timezone.now()
+    later = target.cadence.check_every
+    return Ending(conditions=seen.merged(), look_in=later, healed=healed, values=values)
 
 
 def _waiting(look: Look, reason: Reason, message: str) -> Ending:

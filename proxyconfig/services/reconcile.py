@@ -28,7 +28,7 @@ from tenants.errors import InvalidError
 from tenants.locks import Level
 from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Tenant
-from tenants.services.pausing import is_paused
+from tenants.services.pausing import is_paused, is_suspended
 
 __all__ = ["due_placements", "placements_of", "reconcile"]
 
@@ -78,6 +78,8 @@ def _claim(placement_id: int) -> Look | None:
         is_ending = wanted.unreadable is None and placements.is_ending(cluster, wanted.intent)
     generation = tenant.generation
     is_behind = placement.observed_generation < generation
+    now = timezone.now()
+    suspended = is_suspended(tenant, now)
     return Look(
         lease=claimed,
         placement=placement,
@@ -90,7 +92,8 @@ def _claim(placement_id: int) -> Look | None:
         rollout=Rollout(tenant, wanted.plan_id if is_behind else None, generation=generation),
         is_behind=is_behind,
         is_ending=is_ending,
-        is_paused=is_paused(tenant, timezone.now()),
+        is_paused=is_paused(tenant, now) and not suspended,
+        is_suspended=suspended,
         unreadable=wanted.unreadable,
     )
 
@@ -180,5 +183,6 @@ def _columns(look: Look, ending: Ending, *, has_moved_on: bool) -> dict[str, Any
         }
     if has_moved_on:  # Another wish, which what failed here does not hold up.
         return columns | {"attempts": 0, "next_attempt_at": now, "next_check_at": now}
-    attempts = 0 if look.is_paused else look.placement.attempts + 1
+    is_held = look.is_paused or look.is_suspended
+    attempts = 0 if is_held else look.placement.attempts + 1
     return columns | {"attempts": attempts, "next_attempt_at": later, "next_check_at": later}

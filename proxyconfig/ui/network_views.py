@@ -29,6 +29,6 @@ def network_list(request: TenantRequest) -> HttpResponse:
         "grants": networks.grants(tenant),
         "can_edit": request.actor.may(Action.EDIT_NETWORK),
         "can_manage_space": request.actor.may(Action.MANAGE_ADDRESS_SPACE),
-        "paused_at": networks.paused_at(tenant),
+        "pause": networks.pause_of(tenant),
     }
     return render(request, "proxyconfig/network_list.html", context)

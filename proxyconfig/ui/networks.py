@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Max
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from proxyconfig.domain import objects
@@ -17,6 +18,7 @@ from proxyconfig.ui import pages
 from proxyconfig.ui.fields import host_count
 from tenants.models import NamespaceGrant, PrefixGrant, VlanGrant, VniGrant
 from tenants.models.tenant import Tenant
+from tenants.services import pausing
 
 MOST_ROWS = 500
 # To look up who uses an object costs a walk over the intent, so that it is done only to be shown.
@@ -189,9 +191,24 @@ def grants(tenant: Tenant) -> list[GrantGroup]:
     return [group for group in found if group.lines]
 
 
-def paused_at(tenant: Tenant) -> int | None:
-    """The revision that the proxies of a paused tenant still serve; None when it is not paused."""
-    if not tenant.is_paused:
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What the proxies of a paused tenant do meanwhile.
+
+    Attributes:
+        is_suspended: they serve nothing.
+        revision: else the newest that one of them still serves; 0 for none.
+    """
+
+    is_suspended: bool
+    revision: int
+
+
+def pause_of(tenant: Tenant) -> Pause | None:
+    """What pages about policies and networks say while the tenant is paused; None otherwise."""
+    now = timezone.now()
+    if not pausing.is_paused(tenant, now):
         return None
     placements = Placement.objects.filter(tenant=tenant)
-    return placements.aggregate(newest=Max("observed_generation"))["newest"] or 0
+    newest = placements.aggregate(newest=Max("observed_generation"))["newest"] or 0
+    return Pause(is_suspended=pausing.is_suspended(tenant, now), revision=newest)

@@ -44,7 +44,7 @@ def policy_list(request: TenantRequest) -> HttpResponse:
         "new_urls": {name.replace("-", "_"): pages.new_of(tenant, name) for name in _POLICIES},
         "placements": Placement.objects.select_related("cluster"),
         "can_edit": request.actor.may(Action.EDIT_POLICY),
-        "paused_at": networks.paused_at(tenant),
+        "pause": networks.pause_of(tenant),
         "sync_url": reverse("proxyconfig:sync-detail", args=[tenant.slug]),
     }
     return render(request, "proxyconfig/policy_list.html", context)

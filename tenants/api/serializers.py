@@ -31,7 +31,46 @@ class TenantSerializer(serializers.ModelSerializer[Tenant]):
         """Fields."""
 
         model = Tenant
-        fields = ["slug", "name", "generation", "auto_apply", "is_paused", "created_at"]
+        fields = [
+            "slug",
+            "name",
+            "generation",
+            "auto_apply",
+            "is_paused",
+            "is_suspended",
+            "created_at",
+        ]
+
+
+class PauseSerializer(serializers.ModelSerializer[Tenant]):
+    """Whether a tenant's proxies follow its changes, and if not, why."""
+
+    reason = serializers.CharField(source="paused_reason")
+    by = serializers.CharField(source="paused_by")
+    until = serializers.DateTimeField(source="paused_until", allow_null=True)
+
+    class Meta:
+        """Fields."""
+
+        model = Tenant
+        fields = ["is_paused", "is_suspended", "reason", "by", "until"]
+
+
+class ResumeWriteSerializer(StrictSerializer):
+    """Why a pause ends."""
+
+    reason = serializers.CharField(max_length=300, help_text="Kept in the audit log.")
+
+
+class PauseWriteSerializer(ResumeWriteSerializer):
+    """A pause."""
+
+    until = serializers.DateTimeField(
+        required=False, allow_null=True, default=None, help_text="When it ends by itself."
+    )
+    is_suspended = serializers.BooleanField(
+        required=False, default=False, help_text="The proxies are emptied, not left as they are."
+    )
 
 
 class TenantWriteSerializer(StrictSerializer):

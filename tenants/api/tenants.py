@@ -16,17 +16,20 @@ from tenants.api.serializers import (
     MemberSerializer,
     MemberWriteSerializer,
     NewTokenSerializer,
+    PauseSerializer,
+    PauseWriteSerializer,
+    ResumeWriteSerializer,
     TenantSerializer,
     TenantWriteSerializer,
     TokenSerializer,
     TokenWriteSerializer,
 )
 from tenants.api.views import RowViewSet, TenantViewSet, UserView
-from tenants.domain.roles import Role
+from tenants.domain.roles import Action, Role
 from tenants.models.member import Membership
 from tenants.models.tenant import Cluster, Tenant
 from tenants.models.token import ApiToken
-from tenants.services import tokens
+from tenants.services import pausing, tokens
 from tenants.services.people import find_user
 from tenants.services.tenants import add_member, create_tenant, remove_member
 
@@ -68,6 +71,33 @@ class TenantDetailViewSet(TenantViewSet[Tenant]):
     def retrieve(self, request: Request, tenant: str) -> Response:
         """The tenant, with the generation of its intent."""
         return Response(TenantSerializer(self.tenant).data)
+
+
+class PauseViewSet(TenantViewSet[Tenant]):
+    """Whether the tenant's proxies follow its changes."""
+
+    serializer_class = PauseSerializer
+    write_action = Action.MANAGE_GUARDRAILS
+
+    def retrieve(self, request: Request, tenant: str) -> Response:
+        """The pause; one whose end is past says that the tenant is not paused."""
+        return Response(PauseSerializer(self.tenant).data)
+
+    @extend_schema(request=PauseWriteSerializer, responses=PauseSerializer)
+    def update(self, request: Request, tenant: str) -> Response:
+        """Pause or suspend the tenant, in place of a pause before."""
+        pausing.pause(self.tenant, actor=self.actor, **self.read_body(PauseWriteSerializer))
+        return self._now()
+
+    @extend_schema(request=ResumeWriteSerializer, responses=PauseSerializer)
+    def resume(self, request: Request, tenant: str) -> Response:
+        """End the pause; the proxies get what was approved meanwhile."""
+        pausing.resume(self.tenant, actor=self.actor, **self.read_body(ResumeWriteSerializer))
+        return self._now()
+
+    def _now(self) -> Response:
+        self.tenant.refresh_from_db()
+        return Response(PauseSerializer(self.tenant).data)
 
 
 class MemberViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Membership]):

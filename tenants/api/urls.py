@@ -11,6 +11,7 @@ from tenants.api.records import AuditViewSet, OperationViewSet
 from tenants.api.tenants import (
     ClusterViewSet,
     MemberViewSet,
+    PauseViewSet,
     TenantDetailViewSet,
     TokenViewSet,
 )
@@ -26,6 +27,12 @@ _TENANT = "tenants/<str:tenant>"
 urlpatterns = [
     path("clusters", ClusterViewSet.as_view(_LIST), name="cluster-list"),
     path(_TENANT, TenantDetailViewSet.as_view({"get": "retrieve"}), name="tenant-detail"),
+    path(
+        f"{_TENANT}/pause",
+        PauseViewSet.as_view({"get": "retrieve", "put": "update"}),
+        name="pause-detail",
+    ),
+    path(f"{_TENANT}/resume", PauseViewSet.as_view({"post": "resume"}), name="pause-resume"),
     path(f"{_TENANT}/members", MemberViewSet.as_view(_COLLECTION), name="member-list"),
     path(f"{_TENANT}/members/<int:pk>", MemberViewSet.as_view(_ROW), name="member-detail"),
     path(f"{_TENANT}/tokens", TokenViewSet.as_view(_COLLECTION), name="token-list"),

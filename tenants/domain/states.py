@@ -32,6 +32,7 @@ class SyncState(StrEnum):
     DRIFTED = "Drifted"
     UNKNOWN = "Unknown"
     PAUSED = "Paused"
+    SUSPENDED = "Suspended"
 
 
 class Health(StrEnum):

@@ -48,6 +48,9 @@ class Tenant(models.Model):
     is_paused = models.BooleanField(
         default=False, help_text="The proxies keep what they have; nothing new is applied."
     )
+    is_suspended = models.BooleanField(
+        default=False, help_text="While the pause lasts, the proxies serve nothing of the tenant."
+    )
     paused_reason = models.CharField(max_length=300, blank=True)
     paused_by = models.CharField(max_length=150, blank=True)
     paused_until = models.DateTimeField(
@@ -62,6 +65,13 @@ class Tenant(models.Model):
         """By name in the URL."""
 
         ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(is_suspended=False) | models.Q(is_paused=True),
+                name="tenant_suspended_is_paused",
+                violation_error_message="A suspended tenant is paused too: set both.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug

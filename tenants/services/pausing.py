@@ -1,4 +1,7 @@
-"""Is a tenant paused? Then its proxies are watched, and left as they are."""
+"""Is a tenant paused? Then its proxies are watched, and left as they are.
+
+A suspended tenant is paused with its proxies emptied: nothing of it is served until it resumes.
+"""
 
 from datetime import datetime
 
@@ -15,6 +18,8 @@ from tenants.models.tenant import Tenant
 # As the column takes.
 _LONGEST = 300
 
+_COLUMNS = ("is_paused", "is_suspended", "paused_until", "paused_reason", "paused_by")
+
 
 def is_paused(tenant: Tenant, now: datetime) -> bool:
     """True while an operator's pause lasts; one that has an end in the past counts as none."""
@@ -22,10 +27,25 @@ def is_paused(tenant: Tenant, now: datetime) -> bool:
     return tenant.is_paused and (until is None or now < until)
 
 
-def pause(tenant: Tenant, *, actor: Actor, reason: str, until: datetime | None = None) -> None:
+def is_suspended(tenant: Tenant, now: datetime) -> bool:
+    """True while the pause lasts and the proxies are to serve nothing."""
+    return tenant.is_suspended and is_paused(tenant, now)
+
+
+def pause(
+    tenant: Tenant,
+    *,
+    actor: Actor,
+    reason: str,
+    until: datetime | None = None,
+    is_suspended: bool = False,
+) -> None:
     """Leave the tenant's proxies as they are until ``until``, or until ``resume``.
 
     What is approved meanwhile is kept, and applied at the end.
+
+    Args:
+        is_suspended: the proxies are emptied instead.
 
     Raises:
         ForbiddenError: the actor may not set the tenant's guardrails.
@@ -39,10 +59,12 @@ def pause(tenant: Tenant, *, actor: Actor, reason: str, until: datetime | None =
     with transaction.atomic():
         locked = locks.tenant(tenant.pk)
         locked.is_paused, locked.paused_until = True, until
+        locked.is_suspended = is_suspended
         locked.paused_reason, locked.paused_by = reason, actor.name
         _save(locked)
         detail = {"until": until.isoformat() if until else None}
-        audit.record(actor, "tenant.paused", locked, reason=reason, detail=detail)
+        event = "tenant.suspended" if is_suspended else "tenant.paused"
+        audit.record(actor, event, locked, reason=reason, detail=detail)
     wake.tenant(tenant.pk)
 
 
@@ -57,7 +79,7 @@ def resume(tenant: Tenant, *, actor: Actor, reason: str) -> None:
     reason = _required(reason)
     with transaction.atomic():
         locked = locks.tenant(tenant.pk)
-        locked.is_paused, locked.paused_until = False, None
+        locked.is_paused, locked.is_suspended, locked.paused_until = False, False, None
         locked.paused_reason = locked.paused_by = ""
         _save(locked)
         audit.record(actor, "tenant.resumed", locked, reason=reason)
@@ -65,7 +87,7 @@ def resume(tenant: Tenant, *, actor: Actor, reason: str) -> None:
 
 
 def _save(tenant: Tenant) -> None:
-    tenant.save(update_fields=["is_paused", "paused_until", "paused_reason", "paused_by"])
+    tenant.save(update_fields=_COLUMNS)
 
 
 def _required(reason: str) -> str:

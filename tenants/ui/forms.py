@@ -126,8 +126,19 @@ class MemberForm(RoleForm):
 
 
 class PauseForm(forms.Form):
-    """Why a tenant is paused, and until when."""
+    """What a paused tenant's proxies do, why, and until when."""
 
+    is_suspended = forms.TypedChoiceField(
+        label=_("Meanwhile the proxies"),
+        choices=[
+            ("", _("keep serving what they have (pause)")),
+            ("1", _("serve nothing (suspend)")),
+        ],
+        coerce=bool,
+        required=False,
+        widget=forms.RadioSelect,
+        initial="",
+    )
     reason = forms.CharField(
         label=_("Reason"),
         max_length=300,

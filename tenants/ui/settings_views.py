@@ -85,7 +85,7 @@ def member_remove(request: TenantRequest, pk: int) -> HttpResponse:
 
 @tenant_page(Action.VIEW)
 def pause_edit(request: TenantRequest) -> HttpResponse:
-    """Pause the tenant's proxies, or end the pause."""
+    """Pause or suspend the tenant, or end that."""
     tenant = request.tenant
     is_paused = pausing.is_paused(tenant, timezone.now())
     form: PauseForm | ResumeForm = (
@@ -103,6 +103,7 @@ def pause_edit(request: TenantRequest) -> HttpResponse:
     context = {
         "form": form,
         "is_paused": is_paused,
+        "is_suspended": pausing.is_suspended(tenant, timezone.now()),
         "can_manage": request.actor.may(Action.MANAGE_GUARDRAILS),
         "tab": "pause",
     }
@@ -117,8 +118,13 @@ def _pause_or_resume(
         pausing.resume(request.tenant, **said)
         messages.success(request, _("The pause has ended. The proxies get what was approved."))
         return
-    pausing.pause(request.tenant, **said, until=form.cleaned_data["until"])
-    messages.success(request, _("Paused. The proxies keep what they have."))
+    is_suspended = bool(form.cleaned_data["is_suspended"])
+    until = form.cleaned_data["until"]
+    pausing.pause(request.tenant, **said, until=until, is_suspended=is_suspended)
+    if is_suspended:
+        messages.success(request, _("Suspended. The proxies are emptied of the tenant."))
+    else:
+        messages.success(request, _("Paused. The proxies keep what they have."))
 
 
 def _membership(pk: int) -> Membership:

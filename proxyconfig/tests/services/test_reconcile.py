@@ -241,6 +241,69 @@ def test_paused_tenant_is_watched_and_not_changed(acme, opened, local_proxy):
     assert (placement.drift_count, placement.drift_healed_at is not None) == (1, True)
 
 
+def suspend(tenant, **values):
+    with platform_scope("test"):
+        Tenant.objects.filter(pk=tenant.pk).update(is_paused=True, is_suspended=True, **values)
+
+
+def test_suspended_tenant_is_taken_off_the_proxy_and_comes_back(acme, opened, local_proxy):
+    suspend(acme)
+    reconcile(placement_of(acme).pk)
+
+    placement = placement_of(acme)
+    assert local_proxy.servers() == {}
+    assert (placement.sync_state, placement.health) == (SyncState.SUSPENDED, Health.MISSING)
+    assert conditions_of(placement)["Programmed"] == ("Unknown", "SuspendedByOperator")
+    assert conditions_of(placement)["Serving"] == ("Unknown", "SuspendedByOperator")
+
+    with platform_scope("test"):
+        Tenant.objects.update(is_paused=False, is_suspended=False)
+    reconcile(placement.pk)
+
+    assert get(ADDRESS)["x-sluice-tenant"] == "acme"
+    placement = placement_of(acme)
+    assert placement.sync_state == SyncState.IN_SYNC
+    assert conditions_of(placement)["Serving"] == ("True", "Answering")
+    assert placement.drift_count == 0, "nobody else changed the proxy"
+
+
+def test_suspension_ends_by_itself_at_its_end(acme, opened, local_proxy):
+    suspend(acme, paused_until=timezone.now() - timedelta(seconds=1))
+
+    reconcile(placement_of(acme).pk)
+
+    assert get(ADDRESS)["x-sluice-tenant"] == "acme"
+
+
+def test_change_of_a_suspended_tenant_is_applied_when_it_resumes(acme, held, opened, local_proxy):
+    suspend(acme)
+    wish(acme, with_egress(with_ingress(held)))
+    reconcile(placement_of(acme).pk)
+
+    assert local_proxy.servers() == {}
+    with platform_scope("test"):
+        assert Plan.objects.latest("pk").state == ChangeState.APPROVED
+        Tenant.objects.update(is_paused=False, is_suspended=False)
+    reconcile(placement_of(acme).pk)
+
+    with platform_scope("test"):
+        assert Plan.objects.latest("pk").state == ChangeState.APPLIED
+    assert get(ADDRESS)["x-sluice-tenant"] == "acme"
+
+
+def test_what_another_hand_gives_a_suspended_tenant_is_taken_away(acme, opened, local_proxy):
+    before = local_proxy.servers()
+    suspend(acme)
+    reconcile(placement_of(acme).pk)
+    local_proxy.change_by_hand("PUT", f"{SERVERS}/{SERVER}", before[SERVER])
+
+    reconcile(placement_of(acme).pk)
+
+    placement = placement_of(acme)
+    assert local_proxy.servers() == {}
+    assert (placement.drift_count, placement.sync_state) == (1, SyncState.SUSPENDED)
+
+
 def test_silent_proxy_is_a_condition_and_a_later_attempt(acme, held, local_proxy, settings):
     settings.CADDY_ADMIN_SOCKET = f"{settings.CADDY_ADMIN_SOCKET}.gone"
     wish(acme, with_ingress(held))

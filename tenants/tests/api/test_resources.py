@@ -156,3 +156,42 @@ def test_lists_above_the_tenants_cost_the_same(ada, rows, django_assert_num_quer
             response = ada.client.get(f"/api/v1/{noun}")
 
         assert len(response.json()["results"]) == rows
+
+
+def test_netops_suspend_a_tenant_and_let_it_resume(alice, bob, broker):
+    path = "/api/v1/tenants/acme/pause"
+    body = {"reason": "unpaid", "is_suspended": True}
+    assert bob.client.put(path, body, content_type="application/json").status_code == 403
+
+    suspended = alice.client.put(path, body, content_type="application/json")
+
+    assert suspended.status_code == 200
+    assert suspended.json() == {
+        "is_paused": True,
+        "is_suspended": True,
+        "reason": "unpaid",
+        "by": "alice",
+        "until": None,
+    }
+    assert bob.client.get(path).json() == suspended.json()
+
+    resumed = alice.client.post(
+        "/api/v1/tenants/acme/resume", {"reason": "paid"}, content_type="application/json"
+    )
+    assert resumed.json()["is_paused"] is resumed.json()["is_suspended"] is False
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "reason"),
+        ({"reason": " "}, "reason"),
+        ({"reason": "x", "until": "2020-01-01T00:00:00Z"}, "until"),
+        ({"reason": "x", "suspended": True}, "suspended"),
+    ],
+)
+def test_a_pause_that_is_not_one_says_why(alice, broker, body, field):
+    refused = alice.client.put("/api/v1/tenants/acme/pause", body, content_type="application/json")
+
+    assert refused.status_code in (400, 422)
+    assert field in refused.text

@@ -60,6 +60,27 @@ def test_the_end_of_a_pause_forgets_it_and_is_on_record(alice, broker):
         assert AuditEntry.objects.get(event="tenant.resumed").reason == "done"
 
 
+def test_a_suspension_is_on_record_as_one_and_ends_with_the_pause(alice, broker):
+    with alice.acting() as actor:
+        pause(alice.tenant, actor=actor, reason="unpaid", is_suspended=True)
+    assert tenant_of(alice).is_suspended
+
+    with alice.acting() as actor:
+        resume(alice.tenant, actor=actor, reason="paid")
+
+    assert not tenant_of(alice).is_suspended
+    with platform_scope("test"):
+        assert AuditEntry.objects.get(event="tenant.suspended").reason == "unpaid"
+
+
+def test_a_pause_after_a_suspension_serves_again(alice, broker):
+    with alice.acting() as actor:
+        pause(alice.tenant, actor=actor, reason="unpaid", is_suspended=True)
+        pause(alice.tenant, actor=actor, reason="paid, and now maintenance")
+
+    assert (tenant_of(alice).is_paused, tenant_of(alice).is_suspended) == (True, False)
+
+
 def test_platform_netops_pause_too_and_readers_and_auditors_do_not(acme, bob, broker):
     nora = person("nora", acme, None, platform_role=PlatformRole.NETOPS)
     otto = person("otto", acme, None, platform_role=PlatformRole.AUDITOR)
