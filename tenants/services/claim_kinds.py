@@ -421,6 +421,21 @@ def inside(one: str, other: str) -> bool:
     return first.version == second.version and first.subnet_of(second)  # type: ignore[arg-type]
 
 
+def without(prefix: str, taken: Iterable[str]) -> list[Network]:
+    """The parts of ``prefix`` that lie in none of ``taken``, as few networks as cover them."""
+    parts: list[Any] = [ipaddress.ip_network(prefix)]  # Any: both versions are compared alike.
+    for other in sorted(map(ipaddress.ip_network, taken), key=lambda each: each.prefixlen):
+        parts = [left for part in parts for left in _less(part, other)]
+    return parts
+
+
+def _less(part: Any, other: Any) -> Iterable[Network]:
+    if part.version != other.version or not part.overlaps(other):
+        return [part]
+    # Of two networks that overlap, one contains the other.
+    return [] if part.subnet_of(other) else part.address_exclude(other)
+
+
 def supernets(network: Network) -> list[str]:
     """The network itself and all that contain it, the widest first."""
     lengths = range(network.prefixlen + 1)

@@ -7,6 +7,7 @@ in the way to those who may see it.
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -19,7 +20,7 @@ from tenants.models import claim as stored
 from tenants.models.tenant import Tenant
 from tenants.retries import is_outrun, sqlstate
 from tenants.services import clashes
-from tenants.services.claim_kinds import KINDS, Kind, Places
+from tenants.services.claim_kinds import KINDS, Kind, Places, without
 from tenants.services.conflicts import constraint_name
 
 # Any: each kind has rows of its own; ``ClaimRow`` has what they share.
@@ -104,8 +105,8 @@ def check(
 def hold(tenant: Tenant, claims: frozenset[Claim], plan_id: int, *, actor: Actor) -> None:
     """Let the waiting plan hold exactly ``claims``, until ``write`` or ``release``.
 
-    What overlaps a claim that the tenant has in force is not held: it is the tenant's already, and
-    becomes free for the new use in the write that ends the old one.
+    What the tenant has in force is not held: it is the tenant's already, and becomes free for the
+    new use in the write that ends the old one. Of a subnet that grows, the new part is held.
 
     Raises:
         InvalidError: something was not granted (``not-granted``).
@@ -127,10 +128,27 @@ def hold(tenant: Tenant, claims: frozenset[Claim], plan_id: int, *, actor: Actor
         for claim in claims - own
         if not any(clashes.lies_in(claim, subnet) for subnet in late)
     }
+    wanted |= _new_parts(tenant, late)
     with _in_words(tenant, wanted, actor=actor):
         rows = _held(tenant, plan_id)
         _delete({claim: row for claim, row in rows.items() if claim not in wanted})
         _insert(tenant, wanted - rows.keys(), plan=plan_id)
+
+
+def _new_parts(tenant: Tenant, growing: Collection[SubnetClaim]) -> set[SubnetClaim]:
+    """What ``growing`` subnets take beside the tenant's subnets in force."""
+    if not growing:
+        return set()
+    kind = next(kind for kind in KINDS if kind.claim is SubnetClaim)
+    rows = [kind.read(row) for row in kind.own(tenant, None)]
+    return {
+        replace(subnet, prefix=str(part))
+        for subnet in growing
+        for part in without(
+            subnet.prefix,
+            [row.prefix for row in rows if (row.cluster, row.vrf) == (subnet.cluster, subnet.vrf)],
+        )
+    }
 
 
 def release(plan_id: int) -> None:

@@ -1,10 +1,13 @@
 """Claims: written with stable keys, only from grants, with refusals that name what may be named."""
 
+import ipaddress
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
 from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxyconfig.tests.factories import PlanFactory
 from tenants.domain.actor import system
@@ -387,13 +390,48 @@ def test_plan_that_changes_an_own_claim_holds_the_rest(alice, granted):
         before = wanted(subnet("10.8.1.0/25"), virtual())
         claims.write(alice.tenant, before, proposed, actor=actor, plan=plan.pk)
 
-    assert held == ["10.4.7.10"]
+    assert sorted(held) == ["10.4.7.10", "10.8.1.128/25"]
     assert sorted(map(str, claims_of(alice.tenant))) == [
         "10.4.7.10",
         "10.4.7.9",
         "10.8.1.0/24",
         "10.8.1.2",
     ]
+
+
+def test_new_part_of_a_subnet_that_grows_is_held_for_its_plan(alice, granted):
+    write(alice, (), [subnet("10.8.1.0/26"), subnet("10.8.1.192/27")])
+    plan = PlanFactory(tenant=alice.tenant)
+    with alice.acting() as actor:
+        claims.hold(alice.tenant, wanted(subnet("10.8.1.0/24")), plan.pk, actor=actor)
+
+    assert sorted(str(row) for row in claims_of(alice.tenant) if row.plan_id) == [
+        "10.8.1.128/26",
+        "10.8.1.224/27",
+        "10.8.1.64/26",
+    ]
+    with pytest.raises(ConflictError, match=rf"is held for plan {plan.pk}"):
+        write(alice, (), [subnet("10.8.1.64/28")])
+
+    with alice.acting():
+        claims.release(plan.pk)
+    write(alice, (), [subnet("10.8.1.64/28")])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 255), st.integers(4, 8)), max_size=4),
+    st.tuples(st.integers(0, 255), st.integers(0, 8)),
+)
+def test_parts_without_what_is_taken_are_the_other_addresses(taken, whole):
+    networks = [
+        str(ipaddress.ip_network(f"10.0.0.{at}/{24 + length}", strict=False))
+        for at, length in (*taken, whole)
+    ]
+    left = claim_kinds.without(networks[-1], networks[:-1])
+
+    addresses = [set(ipaddress.ip_network(text)) for text in networks]
+    assert sum(part.num_addresses for part in left) == len(set().union(*left))
+    assert set().union(*left) == addresses[-1] - set().union(*addresses[:-1])
 
 
 def test_deleted_subnet_takes_its_addresses_along_or_stays(alice, granted):
