@@ -226,7 +226,16 @@ class ChangeMachine(RuleBasedStateMachine):
 
     @rule(side=sides, is_on=st.booleans(), name=st.sampled_from(("auto_apply", "is_paused")))
     def switch(self, side: int, is_on: bool, name: str) -> None:
-        self._set(side, **{name: is_on})
+        # To resume ends a suspension too.
+        self._set(side, **{name: is_on}, **({} if is_on else {"is_suspended": False}))
+
+    @rule(side=sides)
+    def suspend(self, side: int) -> None:
+        self._set(side, is_paused=True, is_suspended=True)
+        self.look(side)
+        slug = self.world.sides[side].tenant.slug
+        for name in self.world.clusters:
+            assert self.memories[name].observe(Footprint(slug, ())) == ()
 
     @rule(days=st.sampled_from((0, 100)))
     def expire(self, days: int) -> None:
@@ -318,7 +327,7 @@ class ChangeMachine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         with platform_scope("test"):
-            Tenant.objects.update(is_paused=False)
+            Tenant.objects.update(is_paused=False, is_suspended=False)
         for side in (0, 1, 0, 1):
             self.look(side)
         for side in self.world.sides:
