@@ -6,12 +6,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from proxyconfig.domain import objects
-from proxyconfig.domain.fields import Action, Mode, Protocol
+from proxyconfig.domain import grants, objects
+from proxyconfig.domain.fields import Mode, Protocol
 from proxyconfig.domain.intent import (
     Backend,
     EgressPolicy,
-    EgressRule,
     IngressPolicy,
     Intent,
     Listener,
@@ -170,8 +169,8 @@ def save_ingress(draft: IngressDraft, *, name: str | None = None) -> Edit:
 def save_egress(policy: EgressPolicy, *, name: str | None = None) -> Edit:
     """Make an egress policy, or change the one called ``name``.
 
-    A rule keeps the grant of the one with the same destination, ports and protocol: whoever edits
-    the rest of a policy neither gives nor takes a platform administrator's word.
+    A rule for what the policy has granted, or a part of it, keeps the grant: whoever edits the rest
+    neither gives nor takes a platform administrator's word. Other private rules ask for one.
 
     Raises (when it runs):
         NotVisibleError: there is no policy ``name``.
@@ -179,24 +178,10 @@ def save_egress(policy: EgressPolicy, *, name: str | None = None) -> Edit:
     """
 
     def edit(intent: Intent) -> Intent:
-        if name is None:
-            return create(policy)(intent)
-        key = Key("egress-policies", name)
-        granted = {_reach(rule): rule.granted for rule in find(intent, key).rules if rule.granted}
-        rules = tuple(
-            rule if rule.granted else replace(rule, granted=granted.get(_reach(rule)))
-            for rule in policy.rules
-        )
-        return change(key, replace(policy, rules=rules))(intent)
+        save = create(policy) if name is None else change(Key("egress-policies", name), policy)
+        return grants.asking(intent, save(intent), policy.name)
 
     return edit
-
-
-def _reach(rule: EgressRule) -> EgressRule:
-    """What a grant is bound to: all of a rule but its place and the grant itself."""
-    return replace(
-        rule, order=0, granted=None, ports=tuple(sorted(set(rule.ports))), action=Action.ALLOW
-    )
 
 
 def find(intent: Intent, key: Key) -> objects.IntentObject:

@@ -14,7 +14,7 @@ from proxyconfig.domain.fields import Action, Mode, PortRange, Transport
 from proxyconfig.domain.holdings import claims
 from proxyconfig.domain.intent import Intent, canonical
 from proxyconfig.domain.objects import BY_NAME, ChangeKind, ObjectChange, difference, plain
-from proxyconfig.domain.openings import Door, Exit, admitted, is_named, pieces
+from proxyconfig.domain.openings import Door, Exit, admitted, is_named, pieces, with_ports
 from proxyconfig.domain.plan import FieldChange, changed_fields
 from tenants.domain.claims import (
     AddressClaim,
@@ -29,8 +29,6 @@ from tenants.domain.claims import (
 MOST_SENTENCES: Final = 12
 # Characters of one sentence.
 LONGEST: Final = 200
-_MOST_PORTS: Final = 3
-_ANY_PORT: Final = (PortRange(1, 65535),)
 _DONE: Final = {
     ChangeKind.ADD: "added",
     ChangeKind.CHANGE: "changed",
@@ -156,8 +154,8 @@ def _egress(before: Intent, after: Intent) -> tuple[list[str], list[str]]:
             for what in _beyond(some, other):
                 found.setdefault((piece.transport, what), []).append(piece.ports)
     return (
-        [f"Workloads can reach {_with_ports(*item)}" for item in gained.items()],
-        [f"Workloads can no longer reach {_with_ports(*item)}" for item in lost.items()],
+        [f"Workloads can reach {with_ports(*item)}" for item in gained.items()],
+        [f"Workloads can no longer reach {with_ports(*item)}" for item in lost.items()],
     )
 
 
@@ -187,31 +185,6 @@ def _beyond(some: _Allowed, other: _Allowed) -> Iterator[str]:
     for name in sorted(some.names | other.exceptions):
         if some.has(name) and not other.has(name):
             yield name
-
-
-def _with_ports(what: tuple[Transport, str], ports: list[PortRange]) -> str:
-    transport, text = what
-    joined = _joined(ports)
-    suffix = "" if transport is Transport.TCP else "/udp"
-    if joined == _ANY_PORT:
-        return f"{text} on every {transport.value.upper()} port"
-    if len(joined) == 1 and " " not in text and ":" not in text and "/" not in text:
-        return f"{text}:{joined[0]}{suffix}"
-    more = len(joined) - _MOST_PORTS
-    named = ", ".join(str(entry) for entry in joined[:_MOST_PORTS])
-    is_single = len(joined) == 1 and joined[0].first == joined[0].last
-    word = "port" if is_single else "ports"
-    return f"{text} on {word} {named}{f' and {more} more' if more > 0 else ''}{suffix}"
-
-
-def _joined(ranges: list[PortRange]) -> tuple[PortRange, ...]:
-    merged: list[PortRange] = []
-    for ports in sorted(ranges):
-        if merged and ports.first <= merged[-1].last + 1:
-            merged[-1] = PortRange(merged[-1].first, max(ports.last, merged[-1].last))
-        else:
-            merged.append(ports)
-    return tuple(merged)
 
 
 def _network(before: Intent, after: Intent) -> tuple[list[str], list[str]]:

@@ -6,14 +6,15 @@ sets give equal findings. What the intent before already allows does not count a
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from tld import is_tld
 
 from proxyconfig.domain.address_sets import AddressSet, phrase, public_space
-from proxyconfig.domain.fields import JsonValue
-from proxyconfig.domain.grants import ungranted, with_kept_grants
-from proxyconfig.domain.intent import Intent, SnatPool, canonical
+from proxyconfig.domain.fields import JsonValue, PortRange, Transport
+from proxyconfig.domain.grants import new_ungranted, with_kept_grants
+from proxyconfig.domain.intent import EgressRule, Intent, SnatPool, canonical
 from proxyconfig.domain.limits import DEFAULT_LIMITS, Limits
 from proxyconfig.domain.objects import ChangeKind, IntentObject, ObjectChange, difference
 from proxyconfig.domain.openings import (
@@ -21,9 +22,12 @@ from proxyconfig.domain.openings import (
     Reach,
     admitted,
     is_named,
+    port_lists,
     reaches,
+    resolved_ports,
     total_reaches,
     used_pools,
+    with_ports,
 )
 
 PRIVATE_DESTINATION: Final = "private-destination"
@@ -84,17 +88,36 @@ def findings(
 
 def _private_destination(change: _Change) -> Iterator[Finding]:
     # A grant that only goes away asks nobody; one that no longer fits its rule asks again.
-    asked = _ungranted_networks(with_kept_grants(change.before, change.after))
-    if not asked <= _ungranted_networks(change.before):
+    after = with_kept_grants(change.before, change.after)
+    rules = [rule for _, rule in new_ungranted(change.before, after)]
+    if rules:
         yield Finding(
             PRIVATE_DESTINATION,
-            f"Private destinations without a grant: {asked}. A platform administrator must"
-            " grant them to open them.",
+            f"Private destinations without a grant: {_private(rules, after)}. A platform"
+            " administrator must grant them to open them.",
         )
 
 
-def _ungranted_networks(intent: Intent) -> AddressSet:
-    return AddressSet.of(rule.cidr or "" for _, rule in ungranted(intent))
+def _private(rules: Iterable[EgressRule], intent: Intent) -> str:
+    """Where the rules lead, the same for equal sets of networks and ports."""
+    lists = port_lists(intent)
+    openings = [
+        (rule.protocol, resolved_ports(rule, lists), AddressSet.of((rule.cidr or "",)))
+        for rule in rules
+    ]
+    found: dict[tuple[Transport, str], list[PortRange]] = {}
+    for transport in Transport:
+        here = [(ports, networks) for kind, ports, networks in openings if kind is transport]
+        ranges = [entry for ports, _ in here for entry in ports]
+        edges = sorted({edge for entry in ranges for edge in (entry.first, entry.last + 1)})
+        for start, end in pairwise(edges):
+            open_here = [
+                networks for ports, networks in here if any(start in each for each in ports)
+            ]
+            if open_here:
+                text = str(AddressSet.union(open_here))
+                found.setdefault((transport, text), []).append(PortRange(start, end - 1))
+    return ", ".join(with_ports(*item) for item in found.items())
 
 
 def _open_to_any_source(change: _Change) -> Iterator[Finding]:

@@ -7,11 +7,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxyconfig.domain.address_sets import AddressSet
 from proxyconfig.domain.fields import Action, Mode, PortRange, Protocol, Transport
 from proxyconfig.domain.intent import EgressPolicy, EgressRule, IngressPolicy, Intent, Listener
+
+_MOST_PORTS: Final = 3
+_ANY_PORT: Final = (PortRange(1, 65535),)
 
 
 class Door(NamedTuple):
@@ -120,13 +123,34 @@ def resolved_ports(
 ) -> tuple[PortRange, ...]:
     """Ports of the rule and its lists, joined, ascending and apart."""
     listed = (ports for name in rule.port_lists for ports in lists.get(name, ()))
+    return joined_ports((*rule.ports, *listed))
+
+
+def joined_ports(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:
+    """The same ports, ascending and apart."""
     merged: list[PortRange] = []
-    for ports in sorted({*rule.ports, *listed}):
+    for ports in sorted(ranges):
         if merged and ports.first <= merged[-1].last + 1:
             merged[-1] = PortRange(merged[-1].first, max(ports.last, merged[-1].last))
         else:
             merged.append(ports)
     return tuple(merged)
+
+
+def with_ports(what: tuple[Transport, str], ports: Iterable[PortRange]) -> str:
+    """A destination and its ports for people, as in ``10.0.0.0/8 on ports 80, 443``."""
+    transport, text = what
+    joined = joined_ports(ports)
+    suffix = "" if transport is Transport.TCP else "/udp"
+    if joined == _ANY_PORT:
+        return f"{text} on every {transport.value.upper()} port"
+    if len(joined) == 1 and " " not in text and ":" not in text and "/" not in text:
+        return f"{text}:{joined[0]}{suffix}"
+    more = len(joined) - _MOST_PORTS
+    named = ", ".join(str(entry) for entry in joined[:_MOST_PORTS])
+    is_single = len(joined) == 1 and joined[0].first == joined[0].last
+    word = "port" if is_single else "ports"
+    return f"{text} on {word} {named}{f' and {more} more' if more > 0 else ''}{suffix}"
 
 
 def _place(policy: EgressPolicy) -> tuple[int, str]:

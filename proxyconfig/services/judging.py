@@ -55,11 +55,11 @@ def draft(tenant: Tenant, edit: Edit, *, actor: Actor, joined: Plan | None, gran
     """Run the edit, and ask validation, rights and guardrails about the result."""
     before = build_intent(tenant)
     start = before if joined is None else merged(joined, before)
-    after = objects.assemble(tenant.slug, objects.objects(edit(start)).values())
-    after = grants.without_new_grants(before, after)
+    wished = objects.assemble(tenant.slug, objects.objects(edit(start)).values())
+    after = grants.without_new_grants(before, wished)
     if grant:
         require(actor, Action.GRANT_PRIVATE)
-        after = grants.with_grants(before, after, by=actor.name, at=timezone.now())
+        after = grants.with_grants(before, wished, by=actor.name, at=timezone.now())
     _check_valid(after)
     _check_rights(before, after, actor)
     found = guardrails.findings(

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from proxyconfig.domain import edits, effects, holdings, manifest, objects
+from proxyconfig.domain import edits, effects, grants, holdings, manifest, objects
 from proxyconfig.domain.edits import Edit
 from proxyconfig.domain.objects import ObjectChange
 from proxyconfig.models import Plan, Revision
@@ -209,6 +209,8 @@ def rollback(
 def _plan(tenant: Tenant, draft: Draft, *, actor: Actor, reason: str) -> Plan:
     state = ChangeState.AWAITING_APPROVAL if draft.findings else ChangeState.PLANNED
     before, after = draft.before, draft.after
+    # What an approval would open is what people read, also where it takes a grant.
+    granted = grants.as_asked(before, after)
     return Plan(
         tenant=tenant,
         state=state.value,
@@ -221,8 +223,8 @@ def _plan(tenant: Tenant, draft: Draft, *, actor: Actor, reason: str) -> Plan:
         intent_hash=manifest.intent_hash(after),
         summary=effects.summary(before, after),
         changes=[_change_line(change) for change in draft.changes],
-        effects=list(effects.effects(before, after)),
-        entries=compiled.proxy_changes(before, after, tenant=tenant),
+        effects=list(effects.effects(before, granted)),
+        entries=compiled.proxy_changes(before, granted, tenant=tenant),
         findings=[finding.plain() for finding in draft.findings],
         trace_id=actor.trace_id,
     )

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 
 from proxyconfig.domain.grants import (
+    asking,
     new_grants,
-    ungranted,
+    new_ungranted,
     with_grants,
     with_kept_grants,
     without_new_grants,
@@ -105,6 +106,42 @@ def test_granting_names_who_and_when_and_keeps_what_was_granted():
     assert granted(with_grants(BEFORE, after, by="ada", at=NOW)) == [GRANT, new, None, None, None]
 
 
+def test_granting_a_change_grants_nothing_that_was_there_before():
+    before = egress(rule(cidr="10.9.0.0/16", ports=(PortRange(1, 65535),)), name="hidden")
+    asked = egress(rule(cidr="10.6.0.0/16"), name="wanted")
+    after = replace(before, egress_policies=(*before.egress_policies, *asked.egress_policies))
+    new = Grant(by="ada", at=NOW)
+
+    assert granted(with_grants(before, after, by="ada", at=NOW)) == [None, new]
+
+
+def test_a_grant_that_is_asked_for_by_name_is_given():
+    before = egress(rule(cidr="10.9.0.0/16"))
+
+    asked = asking(before, before, before.egress_policies[0].name)
+
+    assert granted(without_new_grants(before, asked)) == [None]
+    assert granted(with_grants(before, asked, by="ada", at=NOW)) == [Grant(by="ada", at=NOW)]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "is_kept"),
+    [
+        (NOW, None, False),
+        (NOW, NOW + timedelta(days=1), False),
+        (NOW, NOW - timedelta(days=1), True),
+        (None, NOW, True),
+    ],
+)
+def test_a_grant_lasts_as_long_as_it_was_given_for(was, now, is_kept):
+    def until(moment):
+        intent = egress(rule(cidr="10.0.0.0/8", granted=GRANT))
+        (policy,) = intent.egress_policies
+        return replace(intent, egress_policies=(replace(policy, expires_at=moment),))
+
+    assert granted(without_new_grants(until(was), until(now))) == [GRANT if is_kept else None]
+
+
 @WHOLE_INTENTS
 @given(pair=pairs())
 def test_laws_of_grants(pair):
@@ -114,7 +151,7 @@ def test_laws_of_grants(pair):
 
     assert list(new_grants(before, stripped)) == []
     assert without_new_grants(before, stripped) == stripped
-    assert list(ungranted(full)) == []
+    assert list(new_ungranted(before, full)) == []
     assert without_new_grants(EMPTY, full) == without_new_grants(EMPTY, after)
 
 

@@ -310,6 +310,10 @@ def test_a_request_that_stands_is_not_made_again_and_a_withdrawal_asks_nobody():
     assert codes(asked, before=granted) == []
     moved = egress(rule(cidr="10.0.0.0/8", ports=EVERY_PORT))
     assert codes(moved, before=granted) == [PRIVATE_DESTINATION]
+    assert codes(moved, before=asked) == [PRIVATE_DESTINATION], "more ports are a new request"
+    other = egress(rule(cidr="10.0.0.0/8"), name="other")
+    both = replace(asked, egress_policies=(*asked.egress_policies, *other.egress_policies))
+    assert codes(both, before=asked) == [PRIVATE_DESTINATION], "so is another policy"
 
 
 broad_networks = st.one_of(
@@ -559,8 +563,8 @@ def test_order_of_the_same_parts_is_no_change():
         ),
         (
             egress(rule(cidr="10.0.0.0/8")),
-            "Private destinations without a grant: 10.0.0.0/8. A platform administrator must grant"
-            " them to open them.",
+            "Private destinations without a grant: 10.0.0.0/8 on port 443. A platform administrator"
+            " must grant them to open them.",
         ),
     ],
 )

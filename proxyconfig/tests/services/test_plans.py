@@ -320,6 +320,32 @@ def test_editing_the_rest_of_a_policy_keeps_its_grant(dora, ada, network):
     assert rows(dora.tenant).egress_policies[0].rules[0].granted.by == "ada"
 
 
+def test_narrower_rule_keeps_its_grant(dora, ada, network):
+    propose(ada, edits.create(egress("inside", to(cidr="10.9.0.0/24"))), grant=True)
+
+    halves = egress("inside", to(cidr="10.9.0.0/25"), replace(to(cidr="10.9.0.128/25"), order=20))
+    plan = propose(dora, edits.save_egress(halves, name="inside"))
+
+    assert plan.state == ChangeState.APPROVED
+    assert [rule.granted.by for rule in rows(dora.tenant).egress_policies[0].rules] == ["ada"] * 2
+
+
+def test_later_expiry_of_a_granted_network_asks_again(dora, ada, network):
+    soon = timezone.now() + timedelta(days=1)
+    policy = replace(egress("inside", to(cidr="10.9.0.0/24")), expires_at=soon)
+    propose(ada, edits.create(policy), grant=True)
+
+    plan = propose(dora, edits.save_egress(replace(policy, expires_at=None), name="inside"))
+
+    assert change_sets.needs_grant(plan)
+
+
+def test_plan_for_a_private_network_says_what_it_opens(dora, network):
+    plan = propose(dora, edits.save_egress(egress("inside", to(cidr="10.9.0.0/24"))))
+
+    assert plan.effects == ["Workloads can reach 10.9.0.0/24 on port 443"]
+
+
 def test_edit_joins_the_authors_own_open_change_set(alice, erin, network):
     waiting = open_wide(alice)
 
