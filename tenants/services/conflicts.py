@@ -45,7 +45,7 @@ def save(row: models.Model, *, actor: Actor, taken: Mapping[str, Taken]) -> None
         ConflictError: a constraint of ``taken`` refused it; the message names the row in the way
             where the actor may see it.
     """
-    store(row, refusal=lambda name: _conflict(row, taken[name], actor) if name in taken else None)
+    store(row, refusal=lambda name: conflict(row, taken[name], actor) if name in taken else None)
 
 
 def store(row: models.Model, *, refusal: Callable[[str], SluiceError | None]) -> None:
@@ -84,7 +84,8 @@ def constraint_name(error: IntegrityError) -> str:
     return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
 
 
-def _conflict(row: models.Model, taken: Taken, actor: Actor) -> ConflictError:
+def conflict(row: models.Model, taken: Taken, actor: Actor) -> ConflictError:
+    """That a constraint refused ``row``, naming the one in the way where the actor may see it."""
     says = f"{taken.what} is already taken{_by_whom(row, taken, actor)}."
     hint = taken.hint()
     return ConflictError(f"{says} {hint}".strip(), code="taken", data={"value": taken.what})
