@@ -86,7 +86,8 @@ def error_page(request: HttpRequest, error: SluiceError) -> HttpResponse:
 class AdminScopeMiddleware:
     """Opens the scope in which Django's admin works.
 
-    Platform administrators see all tenants; a tenant's own staff see their first tenant's rows.
+    Whoever has a platform role sees all tenants: each of them may read in each tenant, and only
+    administrators write here. A tenant's own staff see their first tenant's rows.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -96,7 +97,7 @@ class AdminScopeMiddleware:
         """Open a scope around the admin's pages only."""
         if not request.path.startswith("/admin/") or not request.user.is_authenticated:
             return self.get_response(request)
-        if request.user.is_superuser:
+        if request.user.held_platform_role:
             with platform_scope("admin"):
                 return self._rendered(request)
         user_id = request.user.pk

@@ -134,7 +134,8 @@ def platform_page(
 ]:
     """Wrap a page above the tenants: sign-in, the platform's scope, and the right to ``action``.
 
-    Whoever has no platform role is told that there is nothing, as for another tenant's page.
+    Whoever has no platform role is told that there is nothing, as for another tenant's page. A view
+    that the database threw out in favour of another transaction runs again, as a tenant's does.
 
     Args:
         write: the right that anything but reading needs; as for reading when None.
@@ -157,8 +158,12 @@ def platform_page(
             is_read = request.method in {"GET", "HEAD"}
             require(actor, action if is_read or write is None else write)
             asked.actor = actor
-            with open_scope(Scope(user_id=asked.user.pk, staff_reason="platform staff")):
-                return view(asked, *args, **kwargs)
+
+            def attempt() -> HttpResponseBase:
+                with open_scope(Scope(user_id=asked.user.pk, staff_reason="platform staff")):
+                    return view(asked, *args, **kwargs)
+
+            return retries.run(request, attempt)
 
         return cast("Callable[Concatenate[HttpRequest, P], HttpResponseBase]", login_required(page))
 

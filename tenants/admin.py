@@ -7,7 +7,7 @@ Intent is read-only here: it changes by plans, in the portal or by REST.
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
@@ -230,12 +230,13 @@ class ApiTokenAdmin(ReadOnlyAdmin[ApiToken]):
     exclude = ("key_hash",)
     actions = ("revoke",)
 
-    @admin.action(description="Revoke")
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Platform administrators only; nobody else is offered the action."""
+        return bool(request.user.is_superuser)
+
+    @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         """Refuse the chosen tokens from now on."""
-        if not request.user.is_superuser:
-            self.message_user(request, "Only platform administrators revoke here.", messages.ERROR)
-            return
         for token in queryset:
             revoke_token(token, actor=acting(request))
 

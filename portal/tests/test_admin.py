@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from ragapp.models import LanguageModel
-from tenants.domain.roles import Role
+from tenants.domain.roles import PlatformRole, Role
 from tenants.models import ApiToken, AuditEntry, Membership, Tenant, User, platform_scope
 from tenants.models.scoped import tenant_scope
 from tenants.services import audit_chain
@@ -34,6 +34,14 @@ def operator(acme) -> Person:
     staff.user.is_staff = True
     staff.user.save()
     return staff
+
+
+def staff(role: PlatformRole, tenant: Tenant) -> Person:
+    """Somebody with a platform role who may enter the admin."""
+    who = person("otto", tenant, None, platform_role=role)
+    who.user.is_staff = True
+    who.user.save()
+    return who
 
 
 def changelist(model) -> str:
@@ -64,6 +72,38 @@ def test_platform_admin_reads_every_list_and_row(ada, alice, charlie):
         failed |= {page: ada.client.get(page).status_code for page in pages}
 
     assert {page: status for page, status in failed.items() if status != 200} == {}
+
+
+@pytest.mark.parametrize("role", [PlatformRole.AUDITOR, PlatformRole.NETOPS])
+def test_platform_staff_read_every_tenants_rows(role, acme, alice, charlie):
+    world(alice.tenant, alice.user)
+    world(charlie.tenant, charlie.user)
+    audit_chain.seal(1000)
+    reads = staff(role, acme)
+
+    for model in registered() & set(tenant_tables().values()):
+        response = reads.client.get(changelist(model))
+
+        seen = {row.tenant_id for row in response.context["cl"].result_list}
+        assert (model, {alice.tenant.pk, charlie.tenant.pk} <= seen) == (model, True)
+
+
+def test_auditor_with_staff_status_changes_nothing(acme, alice):
+    auditor = staff(PlatformRole.AUDITOR, acme)
+    token = ApiTokenFactory(tenant=acme, user=alice.user)
+    tenant = reverse("admin:tenants_tenant_change", args=[acme.pk])
+    revoke = {"action": "revoke", "_selected_action": [token.pk]}
+
+    page = auditor.client.get(tenant)
+    added = {auditor.client.get(f"{changelist(model)}add/").status_code for model in registered()}
+    changed = auditor.client.post(tenant, {"name": "Mine", "is_paused": "on"})
+    auditor.client.post(changelist(ApiToken), revoke)
+
+    assert (page.status_code, page.context["has_change_permission"]) == (200, False)
+    assert (added, changed.status_code) == ({403}, 403)
+    with platform_scope("test"):
+        assert ApiToken.objects.get(pk=token.pk).revoked_at is None
+        assert not Tenant.objects.get(pk=acme.pk).is_paused
 
 
 def test_tenants_staff_see_their_own_rows_only(operator, alice, charlie):

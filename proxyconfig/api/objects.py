@@ -52,6 +52,7 @@ _ETAG = OpenApiParameter(
 )
 WRITES = [_DRY_RUN, _CHANGE_SET, _IF_MATCH]
 _WAITS = OpenApiResponse(PlanSerializer, description="It waits: the plan, at Location.")
+_BIGINT_DIGITS = 19
 _IN_FORCE = frozenset({ChangeState.APPROVED.value, ChangeState.APPLIED.value})
 
 
@@ -274,12 +275,11 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         asked = self.request.query_params.get("change_set")
         if asked is None:
             return None
-        own = change_sets.open_change_sets(self.tenant, self.actor)
-        plan = own.filter(pk=int(asked)).first() if asked.isdecimal() else None
+        own = change_sets.authored(self.tenant, self.actor)
+        is_number = asked.isdecimal() and len(asked) < _BIGINT_DIGITS
+        plan = own.filter(pk=int(asked)).first() if is_number else None
         if plan is None:
-            raise ValidationError(
-                {"change_set": [f"{asked} is no plan of yours that waits; see /plans."]}
-            )
+            raise ValidationError({"change_set": [f"{asked} is no plan of yours; see /plans."]})
         plan.tenant = self.tenant
         return plan
 

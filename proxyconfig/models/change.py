@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from tenants.domain.states import ChangeState
 from tenants.models.scoped import TenantScoped
@@ -76,6 +77,11 @@ class Plan(TenantScoped):
     def awaits_decision(self) -> bool:
         """True while a person may still approve or refuse it."""
         return self.state == ChangeState.AWAITING_APPROVAL
+
+    @property
+    def is_expired(self) -> bool:
+        """True once nobody decided in time, also before the sweep ends it."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
 class Revision(TenantScoped):

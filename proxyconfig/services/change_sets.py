@@ -4,7 +4,9 @@ The rows of plans are read and ended here; ``judging`` says what one would do, `
 and ``decisions`` decides on them.
 """
 
-from django.db.models import QuerySet
+from collections.abc import Iterable
+
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from proxyconfig.domain import guardrails, manifest
@@ -18,10 +20,18 @@ from tenants.domain.states import ChangeState
 from tenants.errors import ConflictError, ForbiddenError, InvalidError, NotVisibleError
 from tenants.models.tenant import Tenant
 
+EXPIRED = "rule:expired"
+_UNDECIDED = Q(state=ChangeState.AWAITING_APPROVAL.value)
+
 
 def open_change_sets(tenant: Tenant, actor: Actor) -> QuerySet[Plan]:
     """The actor's own waiting plans, which another edit of theirs can join; newest first."""
-    rows = waiting(tenant)
+    return authored(tenant, actor).filter(_UNDECIDED).exclude(expires_at__lte=timezone.now())
+
+
+def authored(tenant: Tenant, actor: Actor) -> QuerySet[Plan]:
+    """The actor's own plans, in whatever state; newest first."""
+    rows = Plan.objects.filter(tenant=tenant)
     if actor.user_id is None:
         return rows.filter(author_id=None, author_name=actor.name)
     return rows.filter(author_id=actor.user_id)
@@ -47,7 +57,7 @@ def needs_grant(plan: Plan) -> bool:
 
 
 def waiting(tenant: Tenant) -> QuerySet[Plan]:
-    return Plan.objects.filter(tenant=tenant, state=ChangeState.AWAITING_APPROVAL.value)
+    return Plan.objects.filter(_UNDECIDED, tenant=tenant)
 
 
 def lock_tenant(tenant: Tenant) -> Tenant:
@@ -57,6 +67,15 @@ def lock_tenant(tenant: Tenant) -> Tenant:
     return locked
 
 
+def stored(tenant: Tenant, plan: Plan) -> Plan:
+    """The row as it is now, without a lock.
+
+    Raises:
+        NotVisibleError: the tenant has no such plan.
+    """
+    return _only(Plan.objects.filter(pk=plan.pk, tenant=tenant), plan)
+
+
 def awaiting(tenant: Tenant, plan: Plan) -> Plan:
     """The row, locked.
 
@@ -64,36 +83,56 @@ def awaiting(tenant: Tenant, plan: Plan) -> Plan:
         NotVisibleError: the tenant has no such plan.
         ConflictError: it no longer awaits a decision.
     """
-    rows = locks.rows(locks.Level.PLAN, Plan.objects.filter(pk=plan.pk, tenant=tenant))
-    if not rows:
-        raise NotVisibleError(f"There is no {plan} here. See the list of plans.")
-    current: Plan = rows[0]
+    row = Plan.objects.filter(pk=plan.pk, tenant=tenant)
+    current = _only(locks.rows(locks.Level.PLAN, row), plan)
     current.tenant = plan.tenant
     if not current.awaits_decision:
-        raise ConflictError(
-            f"{str(current).capitalize()} is {current.state} by now, so there is nothing to"
-            " decide. See the list of plans.",
-            code="plan-decided",
-        )
+        raise _decided(current)
     return current
+
+
+def _only(rows: Iterable[Plan], plan: Plan) -> Plan:
+    for current in rows:
+        return current
+    raise NotVisibleError(f"There is no {plan} here. See the list of plans.")
+
+
+def unexpired(current: Plan) -> Plan:
+    """The plan, where it still awaits a decision and its time is not over.
+
+    The sweep ends an expired plan some minutes late; until then it is refused in the same words.
+
+    Raises:
+        ConflictError: it is decided, or expired.
+    """
+    if not current.awaits_decision or current.is_expired:
+        raise _decided(current)
+    return current
+
+
+def _decided(plan: Plan) -> ConflictError:
+    name = str(plan).capitalize()
+    if plan.is_expired or plan.decided_by == EXPIRED:
+        message = f"{name} has expired, so there is nothing to decide. Make a new plan."
+    else:
+        message = (
+            f"{name} is {plan.state} by now, so there is nothing to decide. See the list of plans."
+        )
+    return ConflictError(message, code="plan-decided")
 
 
 def own_change_set(tenant: Tenant, plan: Plan, actor: Actor) -> Plan:
     return own(awaiting(tenant, plan), plan, actor)
 
 
-def own(current: Plan | None, plan: Plan, actor: Actor) -> Plan:
+def own(current: Plan, plan: Plan, actor: Actor) -> Plan:
     """The waiting plan, which is the actor's own and what they read.
 
     Raises:
         ForbiddenError: it is somebody else's.
         ConflictError: it does not wait any more, or is not what they read.
     """
-    if current is None:
-        raise ConflictError(
-            f"{str(plan).capitalize()} does not wait any more. Make a new plan.",
-            code="plan-decided",
-        )
+    unexpired(current)
     if not is_author(current, actor):
         raise ForbiddenError(
             f"{str(current).capitalize()} is {current.author_name}'s. Make a plan of your own."

@@ -24,8 +24,6 @@ from tenants.errors import ForbiddenError
 from tenants.models.scoped import platform_scope
 from tenants.services import claims
 
-EXPIRED = "rule:expired"
-
 
 def approve(plan: Plan, *, actor: Actor, comment: str, grant: bool = False, read: str = "") -> Plan:
     """Make a waiting plan current, merged with what became current since it was made.
@@ -37,8 +35,8 @@ def approve(plan: Plan, *, actor: Actor, comment: str, grant: bool = False, read
     Raises:
         InvalidError: no comment was given.
         ForbiddenError: the actor may not approve it, or has written it.
-        ConflictError: ``plan-decided``; ``plan-changed``: not what the actor read; ``plan-stale``:
-            it does not fit what is in force any more, as the message says.
+        ConflictError: ``plan-decided``, also once it expired; ``plan-changed``: not what the actor
+            read; ``plan-stale``: it does not fit what is in force any more, as the message says.
     """
     comment = change_sets.required(comment, "comment")
     require(actor, Action.APPROVE_PLAN)
@@ -46,7 +44,8 @@ def approve(plan: Plan, *, actor: Actor, comment: str, grant: bool = False, read
         require(actor, Action.GRANT_PRIVATE)
     with transaction.atomic():
         tenant = change_sets.lock_tenant(plan.tenant)
-        current = change_sets.readable(change_sets.awaiting(tenant, plan), read or plan.intent_hash)
+        waiting = change_sets.unexpired(change_sets.awaiting(tenant, plan))
+        current = change_sets.readable(waiting, read or plan.intent_hash)
         if change_sets.is_author(current, actor):
             raise ForbiddenError(
                 f"You authored {current}, so another person must approve it: a NetOps member of"
@@ -107,7 +106,7 @@ def _expire(plan: Plan, now: datetime) -> bool:
         if not locks.rows(locks.Level.PLAN, rows):
             return False
         claims.release(plan.pk)
-        change_sets.end(plan, ChangeState.CANCELLED, by=EXPIRED, comment=comment)
+        change_sets.end(plan, ChangeState.CANCELLED, by=change_sets.EXPIRED, comment=comment)
         audit.record(system("expire-change-sets"), "plan.expired", plan, reason=comment)
     return True
 

@@ -132,7 +132,7 @@ def preview(
         SluiceError: as ``propose``, other than over its reason.
     """
     if into is not None:
-        into = change_sets.own(change_sets.waiting(tenant).filter(pk=into.pk).first(), into, actor)
+        into = change_sets.own(change_sets.stored(tenant, into), into, actor)
     draft = judging.draft(tenant, edit, actor=actor, joined=into, grant=grant)
     judging.check_seen(draft.before, seen)
     claims.check(tenant, holdings.claims(draft.after), actor=actor, plan=_pk(into))

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from django.db import connections
+from django.core.management.base import CommandError
+from django.db import IntegrityError, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
@@ -110,6 +111,22 @@ def test_vrfs_that_names_alone_made_are_objects(moved):
         "default",
         "red",
     }
+
+
+def test_two_clusters_of_the_local_proxy_stop_the_upgrade_until_one_goes(moved, earlier):
+    clusters = model(moved, "tenants", "Cluster")
+    east = clusters.create(name="east", flavour="local")
+    one_local = [("tenants", "0008_one_local_cluster")]
+
+    with pytest.raises(CommandError, match="Clusters local, east share the local proxy"):
+        _migrate(earlier, one_local)
+    assert clusters.filter(flavour="local").count() == 2
+    east.delete()
+    _migrate(earlier, one_local)
+
+    with pytest.raises(IntegrityError, match="cluster_one_local"), transaction.atomic(ALIAS):
+        clusters.create(name="east", flavour="local")
+    _migrate(earlier, AFTER)
 
 
 def model(apps: Any, app: str, name: str) -> Any:

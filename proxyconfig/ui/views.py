@@ -191,7 +191,9 @@ def _plan_page(
 
 def _can_plan_again(request: TenantRequest, plan: Plan, is_stale: bool) -> bool:
     """Its author may, once something else became current or the approval found it stale."""
-    if not plan.awaits_decision or not change_sets.has_written(plan, actor=request.actor):
+    if not plan.awaits_decision or plan.is_expired:
+        return False
+    if not change_sets.has_written(plan, actor=request.actor):
         return False
     return is_stale or plan.base_generation < request.tenant.generation
 
@@ -210,8 +212,9 @@ def _what(plan: Plan) -> dict[str, Any]:  # Any: as above.
 def _rights(request: TenantRequest, plan: Plan, revision: Revision | None) -> dict[str, bool]:
     """What the actor may do about the plan; nothing else is offered."""
     actor = request.actor
-    waits = plan.awaits_decision
-    has_written = waits and change_sets.has_written(plan, actor=actor)
+    waits = plan.awaits_decision and not plan.is_expired
+    is_author = change_sets.has_written(plan, actor=actor)
+    has_written = waits and is_author
     may_approve = actor.may(Action.APPROVE_PLAN)
     needs_grant = waits and change_sets.needs_grant(plan)
     may_grant = actor.may(Action.GRANT_PRIVATE)
@@ -221,7 +224,7 @@ def _rights(request: TenantRequest, plan: Plan, revision: Revision | None) -> di
         "needs_granter": needs_grant and not may_grant,
         "can_decide": waits and may_approve and not has_written,
         "can_approve": waits and may_approve and not has_written and (may_grant or not needs_grant),
-        "can_cancel": waits and (has_written or may_approve),
+        "can_cancel": plan.awaits_decision and (is_author or may_approve),
         "edits_change_set": has_written,
         "can_roll_back": is_old and actor.may(Action.EDIT_POLICY),
     }

@@ -28,9 +28,17 @@ class Cluster(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """By name."""
+        """By name; one local proxy runs beside Sluice, and two clusters would undo each other."""
 
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flavour"],
+                condition=models.Q(flavour=Flavour.LOCAL),
+                name="cluster_one_local",
+                violation_error_message="The local proxy serves another cluster already.",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import RestrictedError
 
 from tenants.domain.actor import Actor
@@ -18,7 +18,7 @@ from tenants.domain.claims import Claim, SubnetClaim
 from tenants.errors import TransientError
 from tenants.models import claim as stored
 from tenants.models.tenant import Tenant
-from tenants.retries import is_outrun, sqlstate
+from tenants.retries import sqlstate
 from tenants.services import clashes
 from tenants.services.claim_kinds import KINDS, Kind, Places, without
 from tenants.services.conflicts import constraint_name
@@ -48,7 +48,7 @@ def write(
         InvalidError: something was not granted (``not-granted``); says what was.
         ConflictError: something has an owner already (``taken``), or a subnet that goes has
             addresses that stay (``in-use``).
-        TransientError: two writers were in each other's way.
+        TransientError: what was granted changed at the same moment.
     """
     users = {claim: claim.user for claim in before}
     gone = before - after
@@ -111,7 +111,7 @@ def hold(tenant: Tenant, claims: frozenset[Claim], plan_id: int, *, actor: Actor
     Raises:
         InvalidError: something was not granted (``not-granted``).
         ConflictError: somebody, or another plan, has it (``taken``).
-        TransientError: two writers were in each other's way.
+        TransientError: what was granted changed at the same moment.
     """
     clashes.check_apart(set(claims), claims)
     places = Places.of(claims)
@@ -173,12 +173,6 @@ def _in_words(
         if new and sqlstate(error) in _SOURCE_CHANGED:
             raise TransientError(
                 f"What {tenant} may take was changed at the same moment. Try again."
-            ) from error
-        raise
-    except OperationalError as error:
-        if is_outrun(error):
-            raise TransientError(
-                f"Somebody else changed the network of {tenant} at the same moment. Try again."
             ) from error
         raise
 

@@ -63,13 +63,21 @@ def delete_cluster(row: Cluster, *, actor: Actor) -> None:
 
 
 def _create(name: str, flavour: Flavour, actor: Actor) -> Cluster:
-    # One local proxy runs beside Sluice; a second cluster would undo there what the first wants.
-    if flavour is Flavour.LOCAL and (other := Cluster.objects.filter(flavour=flavour).first()):
-        says = f"The local proxy serves cluster {other}. Choose the proxy of another cluster."
-        raise ConflictError(says, code="taken")
     row = Cluster(name=name, flavour=flavour.value)
-    taken = conflicts.Taken(f"The name {name}", lambda: Cluster.objects.filter(name=name))
     with platform_scope("clusters"):
-        conflicts.save(row, actor=actor, taken={"tenants_cluster_name_key": taken})
+        conflicts.store(row, refusal=lambda constraint: _refusal(row, constraint, actor))
         audit.record(actor, "cluster.created", row, detail={"flavour": row.flavour})
     return row
+
+
+def _refusal(row: Cluster, constraint: str, actor: Actor) -> ConflictError | None:
+    if constraint == "tenants_cluster_name_key":
+        named = conflicts.Taken(
+            f"The name {row.name}", lambda: Cluster.objects.filter(name=row.name)
+        )
+        return conflicts.conflict(row, named, actor)
+    if constraint == "cluster_one_local":
+        other = Cluster.objects.filter(flavour=Flavour.LOCAL).exclude(pk=row.pk).first()
+        says = f"The local proxy serves cluster {other}. Choose the proxy of another cluster."
+        return ConflictError(says, code="taken")
+    return None

@@ -10,12 +10,11 @@ from typing import Any
 
 import psycopg
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, OperationalError, models, transaction
+from django.db import IntegrityError, models, transaction
 
 from tenants.domain.actor import Actor
-from tenants.errors import ConflictError, InvalidError, SluiceError, TransientError
+from tenants.errors import ConflictError, InvalidError, SluiceError
 from tenants.models.scoped import current_scope, platform_scope
-from tenants.retries import is_outrun
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,8 @@ def save(row: models.Model, *, actor: Actor, taken: Mapping[str, Taken]) -> None
         InvalidError: a field cannot be taken.
         ConflictError: a constraint of ``taken`` refused it; the message names the row in the way
             where the actor may see it.
-        TransientError: two writers were in each other's way.
     """
-    store(row, refusal=lambda name: _conflict(row, taken[name], actor) if name in taken else None)
+    store(row, refusal=lambda name: conflict(row, taken[name], actor) if name in taken else None)
 
 
 def store(row: models.Model, *, refusal: Callable[[str], SluiceError | None]) -> None:
@@ -59,7 +57,6 @@ def store(row: models.Model, *, refusal: Callable[[str], SluiceError | None]) ->
 
     Raises:
         InvalidError: a field cannot be taken.
-        TransientError: two writers were in each other's way.
     """
     try:
         row.clean_fields()
@@ -72,13 +69,6 @@ def store(row: models.Model, *, refusal: Callable[[str], SluiceError | None]) ->
         if (refused := refusal(constraint_name(error))) is None:
             raise
         raise refused from error
-    except OperationalError as error:
-        if is_outrun(error):
-            raise TransientError(
-                f"Somebody else changed the same things at the same moment, so {row} was not saved."
-                " Try again."
-            ) from error
-        raise
 
 
 def invalid(error: ValidationError) -> InvalidError:
@@ -94,7 +84,8 @@ def constraint_name(error: IntegrityError) -> str:
     return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
 
 
-def _conflict(row: models.Model, taken: Taken, actor: Actor) -> ConflictError:
+def conflict(row: models.Model, taken: Taken, actor: Actor) -> ConflictError:
+    """That a constraint refused ``row``, naming the one in the way where the actor may see it."""
     says = f"{taken.what} is already taken{_by_whom(row, taken, actor)}."
     hint = taken.hint()
     return ConflictError(f"{says} {hint}".strip(), code="taken", data={"value": taken.what})

@@ -123,8 +123,11 @@ def change_person(
 
 
 def _set_role(user: User, role: PlatformRole | None) -> None:
+    # Staff may enter Django's admin; others than administrators got that there, for this role.
+    is_staff = user.is_staff and user.held_platform_role is role
     user.platform_role = role.value if role else ""
-    user.is_superuser = user.is_staff = role is PlatformRole.ADMIN
+    user.is_superuser = role is PlatformRole.ADMIN
+    user.is_staff = user.is_superuser or is_staff
 
 
 def _set_password(user: User, password: str) -> None:

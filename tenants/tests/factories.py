@@ -59,6 +59,8 @@ class ClusterFactory(DjangoModelFactory):
         django_get_or_create = ("name",)
 
     name = "local"
+    # The local proxy serves one cluster, and tests of several want none of it.
+    flavour = factory.LazyAttribute(lambda row: "local" if row.name == "local" else "memory")
 
 
 class UserFactory(DjangoModelFactory):

@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from proxyconfig.tests.api.test_objects import INGRESS, WEB, send
+from proxyconfig.models import Plan
+from proxyconfig.tests.api.test_objects import DOCS, INGRESS, WEB, send
 from proxyconfig.tests.factories import (
     ConnectionFactory,
     PlacementFactory,
@@ -66,6 +67,18 @@ def test_decided_plan_is_a_conflict(dora, waiting):
     response = send(dora, "post", path, {"comment": "No"})
 
     assert (response.status_code, response.json()["title"]) == (409, "plan-decided")
+
+
+def test_expired_plan_is_a_conflict_for_approval_and_for_an_edit_that_joins(alice, dora, waiting):
+    with alice.acting():
+        Plan.objects.update(expires_at=timezone.now())
+    egress = {**DOCS, "reason": "too"}
+
+    approved = send(dora, "post", f"{TENANT}/plans/{waiting['id']}/approve", {"comment": "Yes"})
+    joined = send(alice, "post", f"{TENANT}/egress-policies?change_set={waiting['id']}", egress)
+
+    assert (approved.status_code, approved.json()["title"]) == (409, "plan-decided")
+    assert (joined.status_code, joined.json()["detail"]) == (409, approved.json()["detail"])
 
 
 def test_rollback_makes_an_old_intent_current_again(alice, network):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -26,7 +27,15 @@ from tenants import locks
 from tenants.domain.roles import Role
 from tenants.domain.states import ChangeState
 from tenants.locks import Level, LockOrderError
-from tenants.models import AuditEntry, Operation, Tenant, VlanClaim, platform_scope, tenant_scope
+from tenants.models import (
+    AuditEntry,
+    Operation,
+    Tenant,
+    VlanClaim,
+    VlanGrant,
+    platform_scope,
+    tenant_scope,
+)
 from tenants.services import operations
 from tenants.services.claim_kinds import KINDS
 from tenants.tests.factories import (
@@ -332,6 +341,31 @@ def test_page_that_loses_two_deadlocks_succeeds_and_says_so_once(services, waiti
     assert audited("plan.cancelled", ann) == 1
     with tenant_scope(ann.tenant.pk):
         assert Plan.objects.get(pk=plan.pk).state == ChangeState.CANCELLED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_adopted", [False, True])
+def test_platform_page_that_loses_two_deadlocks_succeeds(services, acme, deadlocks, is_adopted):
+    """Adopted, the range's own update is ended: inside of what puts refusals into words."""
+    ada = person("ada", acme, None, is_superuser=True)
+    row = VlanRangeFactory(cluster=ClusterFactory(), first=100, last=199)
+    grant = VlanGrantFactory(
+        cluster=row.cluster, first=100, last=199, vlan_range=row if is_adopted else None
+    )
+    tables = {"first": (VlanGrant._meta.db_table, grant.pk), "then": (row._meta.db_table, row.pk)}
+    said = {"name": "wider", "cluster": row.cluster.name, "trunk": "1.1", "first": 100, "last": 299}
+    path = reverse("tenants:space-edit", args=["vlan-ranges", row.pk])
+
+    with clashing(services.superuser_url, 2, **tables):
+        answer = ada.client.post(
+            path, urlencode(said), content_type="application/x-www-form-urlencoded"
+        )
+
+    assert answer.status_code == 302, answer.context["form"].errors
+    assert deadlocks() == 2
+    assert audited("vlan-range.changed", ada) == 1
+    row.refresh_from_db()
+    assert (row.name, row.last) == ("wider", 299)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,12 +3,16 @@
 import pytest
 from django.urls import reverse
 
-from proxyconfig.domain.objects import COLLECTIONS, objects
+from proxyconfig.domain import edits
+from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortList, PortRange, Segment
+from proxyconfig.domain.objects import COLLECTIONS, Key, objects
 from proxyconfig.models import IntentObject
+from proxyconfig.services import plans
 from proxyconfig.services.rows import build_intent
 from proxyconfig.tests.conftest import ADDRESS
+from proxyconfig.ui import pages
 from tenants.domain.roles import Role
-from tenants.models import Purpose
+from tenants.models import Purpose, Vrf
 from tenants.tests.factories import (
     AddressPoolFactory,
     NamespaceGrantFactory,
@@ -17,6 +21,7 @@ from tenants.tests.factories import (
     VlanRangeFactory,
     VniGrantFactory,
     VniRangeFactory,
+    VrfFactory,
 )
 from tenants.tests.people import person
 
@@ -52,6 +57,61 @@ def new(person, collection: str, **typed):
 def intent(person):
     with person.acting():
         return build_intent(person.tenant)
+
+
+@pytest.mark.parametrize(
+    ("key", "created"),
+    [
+        (Key("segments", "new"), Segment(name="new", cluster="local")),
+        (Key("port-lists", "new"), PortList(name="new", ports=(PortRange.single(80),))),
+        (
+            Key("egress-policies", "new"),
+            EgressPolicy(
+                name="new",
+                rules=(EgressRule(order=1, host="a.example", ports=(PortRange.single(443),)),),
+            ),
+        ),
+    ],
+)
+def test_object_called_new_has_its_page_beside_that_of_a_new_one(network, alice, key, created):
+    with alice.acting() as actor:
+        plans.propose(alice.tenant, edits.create(created), actor=actor, reason="why not")
+
+    shown = alice.client.get(pages.edit_of(alice.tenant, key)).context["form"]
+    empty = alice.client.get(pages.new_of(alice.tenant, key.collection)).context["form"]
+    deleted = alice.client.get(pages.delete_of(alice.tenant, key))
+
+    assert (shown.existing, empty.existing) == (created, None)
+    assert deleted.status_code == 200
+
+
+@pytest.mark.parametrize("collection", ["segments", "virtual-addresses", "snat-pools"])
+def test_vrf_is_one_that_the_tenant_was_granted(granted, acme, globex, alice, collection):
+    for name, owner in (("red", None), ("own", acme), ("other", None), ("theirs", globex)):
+        VrfFactory(name=name, owner=owner)
+    pool = AddressPoolFactory(vrf=Vrf.objects.get(name="red"), prefix="10.200.0.0/16")
+    PrefixGrantFactory(tenant=acme, pool=pool)
+    url = reverse("proxyconfig:network-create", args=["acme", collection])
+
+    field = alice.client.get(url).context["form"].fields["vrf"]
+    refused = new(alice, collection, **SEGMENT, vrf="theirs").context["form"]
+
+    assert field.choices == [("", "default"), ("own", "own"), ("red", "red")]
+    assert "vrf" in refused.errors
+
+
+def test_next_free_is_of_the_vrf_that_was_chosen(granted, acme, alice):
+    pool = AddressPoolFactory(
+        vrf=VrfFactory(name="red"), prefix="10.77.0.0/16", purpose=Purpose.SUBNETS.value
+    )
+    PrefixGrantFactory(tenant=acme, pool=pool)
+
+    page = new(alice, "segments", **SEGMENT, vlan_tag="200", vrf="red", step="next-subnets")
+    subnets = page.context["form"]["subnets"].value()
+    new(alice, "segments", **SEGMENT, vlan_tag="200", vrf="red", subnets=subnets)
+
+    (segment,) = intent(alice).segments
+    assert (segment.vrf, segment.subnets[0].cidr[:6]) == ("red", "10.77.")
 
 
 def test_network_is_defined_from_an_empty_tenant_with_next_free(granted, cluster, alice):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from proxyconfig.domain import edits
 from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortRange
@@ -107,6 +108,20 @@ def test_decision_without_a_comment_is_asked_for_it(alice, ada):
     response = decide(ada, private(alice), comment="")
 
     assert list(response.context["decision_form"].errors) == ["comment"]
+
+
+def test_expired_plan_is_not_offered_for_approval_and_refused(alice, ada):
+    plan = private(alice)
+    with alice.acting():
+        Plan.objects.update(expires_at=timezone.now())
+
+    page = page_of(ada, plan)
+    late = decide(ada, plan, grant="on")
+
+    assert not page.context["can_decide"]
+    assert "This plan has expired" in page.text
+    assert "has expired, so there is nothing to decide" in late.text
+    assert state(alice, plan) == "AwaitingApproval"
 
 
 def test_author_plans_again(alice):

@@ -116,6 +116,21 @@ def test_a_platform_role_and_a_password_are_changed_and_on_record(ada, alice):
     assert (detail["password"], PASSWORD in str(detail)) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("role", "is_staff"),
+    [(PlatformRole.AUDITOR, True), (PlatformRole.NETOPS, False), (None, False)],
+)
+def test_staff_status_stays_with_the_role_that_it_was_given_for(ada, acme, role, is_staff):
+    olga = person("olga", acme, None, platform_role=PlatformRole.AUDITOR)
+    olga.user.is_staff = True
+    olga.user.save()
+
+    change(ada, olga.user, role)
+
+    olga.user.refresh_from_db()
+    assert olga.user.is_staff is is_staff
+
+
 def test_who_is_no_administrator_any_more_keeps_only_what_memberships_earn(ada, acme, globex):
     grace = person("grace", acme, None, is_superuser=True)
     MembershipFactory(tenant=acme, user=grace.user, role="reader")
