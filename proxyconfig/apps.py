@@ -8,3 +8,11 @@ class ProxyconfigConfig(AppConfig):
 
     name = "proxyconfig"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let nobody delete a VRF that an intent names: the ground does not know intents."""
+        from django.db.models.signals import pre_delete  # noqa: PLC0415
+
+        from proxyconfig.services import places  # noqa: PLC0415 - needs the models
+
+        pre_delete.connect(places.keep_named_vrf, sender="tenants.Vrf")

@@ -16,7 +16,7 @@ from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import Key, ObjectChange
 from proxyconfig.domain.validation import blocking, validate
 from proxyconfig.models import Plan
-from proxyconfig.services import change_sets, compiled
+from proxyconfig.services import change_sets, compiled, places
 from proxyconfig.services.complaints import invalid
 from proxyconfig.services.limits import limits_of
 from proxyconfig.services.rows import build_intent, unknown_clusters
@@ -60,7 +60,7 @@ def draft(tenant: Tenant, edit: Edit, *, actor: Actor, joined: Plan | None, gran
     if grant:
         require(actor, Action.GRANT_PRIVATE)
         after = grants.with_grants(before, wished, by=actor.name, at=timezone.now())
-    _check_valid(after)
+    _check_valid(tenant, before, after)
     _check_rights(before, after, actor)
     found = guardrails.findings(
         before, after, limits=limits_of(tenant), auto_apply=tenant.auto_apply
@@ -89,12 +89,13 @@ def check_seen(current: Intent, seen: Seen | None) -> None:
         )
 
 
-def _check_valid(after: Intent) -> None:
-    """Raise when the result cannot be published on the clusters that it names."""
+def _check_valid(tenant: Tenant, before: Intent, after: Intent) -> None:
+    """Raise when the result cannot be published, or names what is not the tenant's."""
     if unknown := unknown_clusters(after):
         says = f"there is no cluster {unknown[0]}"
         raise InvalidError(f"{says[0].upper()}{says[1:]}.", fields={"cluster": [says]})
     problems = blocking([*validate(after), *compiled.unsupported(after)])
+    problems = problems or places.problems(tenant, before, after)
     if problems:
         raise invalid(problems)
     size = len(manifest.canonical_bytes(after))
@@ -133,7 +134,7 @@ def check_again(
         ForbiddenError: the approver lacks a right.
     """
     try:
-        _check_valid(after)
+        _check_valid(tenant, before, after)
     except InvalidError as error:
         raise _stale(plan, error.message) from error
     _check_rights(before, after, actor)

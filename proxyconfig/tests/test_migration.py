@@ -116,7 +116,7 @@ def test_vrfs_that_names_alone_made_are_objects(moved):
 def test_two_clusters_of_the_local_proxy_stop_the_upgrade_until_one_goes(moved, earlier):
     clusters = model(moved, "tenants", "Cluster")
     east = clusters.create(name="east", flavour="local")
-    one_local = [("tenants", "0008_one_local_cluster")]
+    one_local = [("tenants", "0009_one_local_cluster")]
 
     with pytest.raises(CommandError, match="Clusters local, east share the local proxy"):
         _migrate(earlier, one_local)

@@ -248,8 +248,12 @@ class ObjectForm(forms.Form):
         if entry.refers == "clusters":
             return [(name, name) for name in self.context.clusters]
         if entry.refers == "vrfs":
-            used = (*intent.segments, *intent.virtual_addresses, *intent.snat_pools)
-            names = sorted({*self.context.vrfs, *(item.vrf for item in used if item.vrf)})
+            used = {
+                *(item.vrf for item in intent.segments),
+                *(item.vrf for item in intent.virtual_addresses),
+                *(item.vrf for item in intent.snat_pools),
+            }
+            names = sorted({*self.context.vrfs, *(name for name in used if name)})
             return [("", DEFAULT_VRF), *((name, name) for name in names)]
         items = getattr(intent, BY_NAME[entry.refers].field)
         if entry.refers == "virtual-addresses":

@@ -44,8 +44,12 @@ def save_vrf(
 
     Raises:
         ForbiddenError: the actor may not manage the address space.
+        InvalidError: the name is another one: every intent has it, so it stays.
         ConflictError: the name is taken, or other tenants have grants in it (``in-use``).
     """
+    if vrf is not None and name != vrf.name:
+        says = "A VRF keeps its name: networks of tenants have it. Add another VRF."
+        raise InvalidError(says, fields={"name": [says]})
     row = vrf or Vrf()
     row.name, row.owner, row.description = name, owner, description
     with _changing(row, actor):
