@@ -128,12 +128,12 @@ class TextField(forms.CharField):
 
 
 class ReferenceField(forms.ChoiceField):
-    """One of the tenant's objects, or none."""
+    """One of the tenant's objects, or none; a choice of its own can say what none means."""
 
     def __init__(
         self, *, choices: Choices, is_optional: bool, **kwargs: Any
     ) -> None:  # Any: Django's own.
-        if is_optional:
+        if is_optional and not any(value == "" for value, _label in choices):
             choices = [("", gettext("None")), *choices]
         super().__init__(choices=choices, **kwargs)
 

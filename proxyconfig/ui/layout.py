@@ -17,7 +17,7 @@ from proxyconfig.domain.objects import BY_NAME
 Words = str | Promise
 _NAME_HELP = _("Lower-case letters, digits and hyphens.")
 _POLICY_NAME_HELP = _("Lower-case letters, digits and hyphens. It is part of the rule's id.")
-_VRF_HELP = _("Routing table. Leave empty for the default one.")
+_VRF_HELP = _("Routing table. Those that the tenant has a grant in.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Entry:
         path: in the dataclass: ``vlan.tag``.
         name: of the form's field, where it is not the path with underscores.
         width: of six columns.
-        refers: the tenant's objects to choose from: a collection's name, or ``clusters``.
+        refers: what to choose from: a collection's name, for the tenant's objects, ``clusters`` or
+            ``vrfs``.
         initial: of a new object, beyond the type's own default.
         suggests: a button beside it fills in what is free next.
         inline: a list on one line, with commas.
@@ -94,7 +95,7 @@ def kinds_of(collection: str) -> tuple[type, ...]:
 
 
 _CLUSTER = Entry("cluster", _("Cluster"), 3, refers="clusters")
-_VRF = Entry("vrf", _("VRF"), 3, _VRF_HELP)
+_VRF = Entry("vrf", _("VRF"), 3, _VRF_HELP, refers="vrfs")
 _DESCRIPTION = Entry("description", _("Description"), help=_("For people."))
 _NAME = Entry("name", _("Name"), 3, _NAME_HELP)
 _ORDER = Entry("order", _("Order"), 2, _("Lower is matched first; then the name decides."))

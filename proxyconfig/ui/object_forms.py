@@ -27,6 +27,7 @@ from proxyconfig.ui.fields import (
 )
 from proxyconfig.ui.layout import Entry, Layout, Section, Words, kinds_of, layout_of
 from tenants.domain.actor import Actor
+from tenants.domain.claims import DEFAULT_VRF
 from tenants.domain.roles import Action
 
 _PATH = re.compile(r"spec\.(?P<field>[A-Za-z]+)(?:\[(?P<name>[^\]]*)\])?(?P<rest>.*)")
@@ -40,11 +41,13 @@ class Context:
     Attributes:
         intent: what the object is edited in: what is in force, or a change set's proposal.
         clusters: names of all clusters.
+        vrfs: names of those that the tenant has a grant in, or to itself; not the default one.
     """
 
     intent: Intent
     clusters: Sequence[str]
     actor: Actor
+    vrfs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,14 @@ class ObjectForm(forms.Form):
         intent = self.context.intent
         if entry.refers == "clusters":
             return [(name, name) for name in self.context.clusters]
+        if entry.refers == "vrfs":
+            named = {
+                *(item.vrf for item in intent.segments),
+                *(item.vrf for item in intent.virtual_addresses),
+                *(item.vrf for item in intent.snat_pools),
+            }
+            names = sorted({*self.context.vrfs, *filter(None, named)})
+            return [("", DEFAULT_VRF), *((name, name) for name in names)]
         items = getattr(intent, BY_NAME[entry.refers].field)
         if entry.refers == "virtual-addresses":
             names = [item.address for item in items]

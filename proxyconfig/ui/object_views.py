@@ -9,7 +9,7 @@ from proxyconfig.domain import edits, objects
 from proxyconfig.domain.objects import BY_NAME, Collection, Key
 from proxyconfig.models import Plan
 from proxyconfig.services import change_sets as waiting_plans
-from proxyconfig.ui import change_sets, pages, suggestions
+from proxyconfig.ui import change_sets, networks, pages, suggestions
 from proxyconfig.ui.editing import Change, edit_object, review
 from proxyconfig.ui.object_forms import Context, ObjectForm, object_form, title_of
 from tenants.access import TenantRequest, tenant_page
@@ -81,7 +81,8 @@ def _object_page(request: TenantRequest, kind: Collection, name: str) -> HttpRes
     is_deleted = bool(name) and existing is None
     if is_deleted and request.method != "POST":
         raise _gone(key)
-    context = Context(intent, list(Cluster.objects.values_list("name", flat=True)), request.actor)
+    clusters = list(Cluster.objects.values_list("name", flat=True))
+    context = Context(intent, clusters, request.actor, networks.vrfs(request.tenant))
     form = object_form(kind, context, request.POST or None, existing=existing)
     if request.POST.get("step", "").startswith(_NEXT):
         form = _suggested(request, form)

@@ -8,7 +8,7 @@ from proxyconfig.models import IntentObject
 from proxyconfig.services.rows import build_intent
 from proxyconfig.tests.conftest import ADDRESS
 from tenants.domain.roles import Role
-from tenants.models import Purpose
+from tenants.models import Purpose, Vrf
 from tenants.tests.factories import (
     AddressPoolFactory,
     NamespaceGrantFactory,
@@ -17,6 +17,7 @@ from tenants.tests.factories import (
     VlanRangeFactory,
     VniGrantFactory,
     VniRangeFactory,
+    VrfFactory,
 )
 from tenants.tests.people import person
 
@@ -52,6 +53,35 @@ def new(person, collection: str, **typed):
 def intent(person):
     with person.acting():
         return build_intent(person.tenant)
+
+
+@pytest.mark.parametrize("collection", ["segments", "virtual-addresses", "snat-pools"])
+def test_vrf_is_one_that_the_tenant_was_granted(granted, acme, globex, alice, collection):
+    for name, owner in (("red", None), ("own", acme), ("other", None), ("theirs", globex)):
+        VrfFactory(name=name, owner=owner)
+    pool = AddressPoolFactory(vrf=Vrf.objects.get(name="red"), prefix="10.200.0.0/16")
+    PrefixGrantFactory(tenant=acme, pool=pool)
+    url = reverse("proxyconfig:network-create", args=["acme", collection])
+
+    field = alice.client.get(url).context["form"].fields["vrf"]
+    refused = new(alice, collection, **SEGMENT, vrf="theirs").context["form"]
+
+    assert field.choices == [("", "default"), ("own", "own"), ("red", "red")]
+    assert "vrf" in refused.errors
+
+
+def test_next_free_is_of_the_vrf_that_was_chosen(granted, acme, alice):
+    pool = AddressPoolFactory(
+        vrf=VrfFactory(name="red"), prefix="10.77.0.0/16", purpose=Purpose.SUBNETS.value
+    )
+    PrefixGrantFactory(tenant=acme, pool=pool)
+
+    page = new(alice, "segments", **SEGMENT, vlan_tag="200", vrf="red", step="next-subnets")
+    subnets = page.context["form"]["subnets"].value()
+    new(alice, "segments", **SEGMENT, vlan_tag="200", vrf="red", subnets=subnets)
+
+    (segment,) = intent(alice).segments
+    assert (segment.vrf, segment.subnets[0].cidr[:6]) == ("red", "10.77.")
 
 
 def test_network_is_defined_from_an_empty_tenant_with_next_free(granted, cluster, alice):
