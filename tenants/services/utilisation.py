@@ -16,13 +16,20 @@ from tenants.services.claim_kinds import supernets
 
 _UTILISATION = """
 WITH prefixes AS (
-    SELECT DISTINCT g.pool_id, p.prefix FROM (
+    SELECT g.pool_id, p.prefix::inet AS prefix, CASE family(p.prefix) WHEN 4 THEN 32 ELSE 128 END
+        AS bits FROM (
         SELECT grant_id, address AS prefix FROM tenants_addressclaim
         UNION ALL SELECT grant_id, prefix FROM tenants_subnetclaim
     ) p JOIN tenants_prefixgrant g ON g.id = p.grant_id
+), ends AS (
+    -- In this order a prefix comes after all that contain it: one of those reaches as far.
+    SELECT pool_id, masklen(prefix) AS length, bits, set_masklen(broadcast(prefix), bits) AS last,
+        max(set_masklen(broadcast(prefix), bits)) OVER (PARTITION BY pool_id ORDER BY prefix
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
+    FROM prefixes
 ), sizes AS (
-    SELECT pool_id, sum(2::numeric ^ (CASE family(prefix) WHEN 4 THEN 32 ELSE 128 END
-        - masklen(prefix))) AS used FROM prefixes GROUP BY pool_id
+    SELECT pool_id, sum(2::numeric ^ (bits - length)) AS used FROM ends
+    WHERE reached IS NULL OR reached < last GROUP BY pool_id
 ), tags AS (
     SELECT g.vlan_range_id, count(*) AS used FROM tenants_vlanclaim c
     JOIN tenants_vlangrant g ON g.id = c.grant_id GROUP BY 1
@@ -49,7 +56,8 @@ class Use:
 
     Attributes:
         kind: ``pool``, ``vlan-range`` or ``vni-range``.
-        used, size: addresses, tags or identifiers; of subnets their addresses.
+        used, size: addresses, tags or identifiers; of subnets their addresses. What several
+            clusters use, or a subnet inside of another cluster's, counts once.
     """
 
     kind: str
@@ -60,7 +68,7 @@ class Use:
 
     @property
     def percent(self) -> float:
-        """From 0 to 100; more where several clusters use one pool."""
+        """From 0 to 100."""
         return 100 * self.used / self.size
 
 

@@ -22,6 +22,7 @@ from tenants.services.utilisation import Use, owner_of, utilisation
 from tenants.tests.factories import (
     AddressClaimFactory,
     AddressPoolFactory,
+    ClusterFactory,
     NamespaceClaimFactory,
     PrefixGrantFactory,
     SubnetClaimFactory,
@@ -356,6 +357,34 @@ def test_utilisation_of_everything_is_one_query(acme, vrf, django_assert_num_que
         "vnis": ("vni-range", 1, 1000),
     }
     assert Use("pool", 1, "nets", 256, 65536).percent == 0.390625
+
+
+def test_what_several_clusters_use_of_a_pool_counts_once(acme, vrf):
+    """Of IPv4 and IPv6: one prefix twice, one inside of another, one apart; in any order."""
+    east, west = ClusterFactory(name="east"), ClusterFactory(name="west")
+    taken = {
+        "nets": ("10.8.0.0/22", ["10.8.1.128/25", "10.8.0.0/23", "10.8.1.0/24", "10.8.3.0/26"]),
+        "six": ("fd00::/56", ["fd00::/58", "fd00:0:0:10::/64", "fd00:0:0:80::/64"]),
+        "all": ("10.9.0.0/24", ["10.9.0.0/24", "10.9.0.0/25", "10.9.0.128/25"]),
+    }
+    for name, (prefix, subnets) in taken.items():
+        pool = AddressPoolFactory(name=name, prefix=prefix, purpose="subnets")
+        grant = PrefixGrantFactory(tenant=acme, pool=pool)
+        for number, subnet in enumerate([*subnets, subnets[0]]):
+            cluster = east if number == 0 else ClusterFactory(name=f"c{number}")
+            SubnetClaimFactory(grant=grant, prefix=subnet, cluster=cluster)
+    vips = PrefixGrantFactory(tenant=acme, pool=save_pool(vrf))
+    for cluster in (east, west):
+        AddressClaimFactory(grant=vips, address="10.4.7.9", cluster=cluster)
+
+    found = {use.name: (use.used, use.percent) for use in utilisation()}
+
+    assert found == {
+        "nets": (512 + 64, 56.25),
+        "six": (2**70 + 2**64, 25 + 100 / 256),
+        "all": (256, 100),
+        "vips": (1, 100 / 256),
+    }
 
 
 def test_owner_of_an_address_is_told_to_staff_alone(acme, alice, vrf):
