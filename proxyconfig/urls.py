@@ -14,7 +14,8 @@ _EGRESS = {"collection": "egress-policies"}
 
 urlpatterns = [
     path(_NETWORKS, network_views.network_list, name="network-list"),
-    path(f"{_NETWORKS}<slug:collection>/new/", object_views.network_create, name="network-create"),
+    # No collection is called ``new``, and an object may be: its page has the collection first.
+    path(f"{_NETWORKS}new/<slug:collection>/", object_views.network_create, name="network-create"),
     path(
         f"{_NETWORKS}<slug:collection>/<str:name>/",
         object_views.network_edit,
@@ -26,7 +27,7 @@ urlpatterns = [
         name="network-delete",
     ),
     path(_POLICIES, views.policy_list, name="policy-list"),
-    path(f"{_POLICIES}ingress/new/", object_views.policy_create, _INGRESS, name="ingress-create"),
+    path(f"{_POLICIES}new/ingress/", object_views.policy_create, _INGRESS, name="ingress-create"),
     path(
         f"{_POLICIES}ingress/<slug:name>/", object_views.policy_edit, _INGRESS, name="ingress-edit"
     ),
@@ -36,7 +37,7 @@ urlpatterns = [
         _INGRESS,
         name="ingress-delete",
     ),
-    path(f"{_POLICIES}egress/new/", object_views.policy_create, _EGRESS, name="egress-create"),
+    path(f"{_POLICIES}new/egress/", object_views.policy_create, _EGRESS, name="egress-create"),
     path(f"{_POLICIES}egress/<slug:name>/", object_views.policy_edit, _EGRESS, name="egress-edit"),
     path(
         f"{_POLICIES}egress/<slug:name>/delete/",
@@ -44,7 +45,7 @@ urlpatterns = [
         _EGRESS,
         name="egress-delete",
     ),
-    path(f"{_POLICIES}<slug:collection>/new/", object_views.policy_create, name="policy-create"),
+    path(f"{_POLICIES}new/<slug:collection>/", object_views.policy_create, name="policy-create"),
     path(
         f"{_POLICIES}<slug:collection>/<str:name>/", object_views.policy_edit, name="policy-object"
     ),

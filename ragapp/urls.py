@@ -22,7 +22,8 @@ _SETS = f"{_EVALUATION}sets/"
 
 urlpatterns = [
     path(_CORPORA, corpus_views.corpus_list, name="corpus-list"),
-    path(f"{_CORPORA}new/", corpus_views.corpus_create, name="corpus-create"),
+    # A corpus may be called ``new``, and has no page called ``corpus``.
+    path(f"{_CORPORA}new/corpus/", corpus_views.corpus_create, name="corpus-create"),
     path(f"{_CORPORA}<slug:name>/", corpus_views.corpus_detail, name="corpus-detail"),
     path(f"{_CORPORA}<slug:name>/edit/", corpus_views.corpus_edit, name="corpus-edit"),
     path(f"{_CORPORA}<slug:name>/train/", corpus_views.corpus_train, name="corpus-train"),
@@ -102,7 +103,7 @@ urlpatterns = [
         name="evaluation-delete",
     ),
     path(_SETS, question_views.set_list, name="question-set-list"),
-    path(f"{_SETS}new/", question_views.set_create, name="question-set-create"),
+    path(f"{_EVALUATION}new/set/", question_views.set_create, name="question-set-create"),
     path(f"{_SETS}<slug:name>/", question_views.set_detail, name="question-set-detail"),
     path(f"{_SETS}<slug:name>/edit/", question_views.set_edit, name="question-set-edit"),
     path(f"{_SETS}<slug:name>/freeze/", question_views.set_freeze, name="question-set-freeze"),

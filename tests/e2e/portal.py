@@ -62,7 +62,7 @@ class Portal:
 
     def new_corpus(self, tenant: str, name: str, url: str) -> None:
         """Make a corpus of one source, and begin to train it."""
-        self.open(f"/t/{tenant}/corpora/new/")
+        self.open(f"/t/{tenant}/corpora/new/corpus/")
         self.page.get_by_label("Name", exact=True).fill(name)
         self.page.get_by_label(re.compile("URLs|Sources")).fill(url)
         self.page.get_by_role("button", name="Save and train").click()
@@ -161,7 +161,7 @@ class Portal:
         if link.count():
             link.first.click()
             return
-        self.open(f"/t/{tenant}/policies/{kind}/new/")
+        self.open(f"/t/{tenant}/policies/new/{kind}/")
         self.page.get_by_label("Name", exact=True).fill(name)
 
     def _review_and_apply(self, picture: str) -> None:

@@ -60,13 +60,13 @@ def test_network_is_defined_and_a_policy_opens_it(tab, alice, granted):
     apply(netops, "the first network", picture="segment-review")
     netops.look("plan-applied")
 
-    netops.open("/t/acme/networks/namespaces/new/")
+    netops.open("/t/acme/networks/new/namespaces/")
     page.get_by_label("Name", exact=True).fill("acme-rag")
     apply(netops, "where the service is")
-    netops.open("/t/acme/networks/virtual-addresses/new/")
+    netops.open("/t/acme/networks/new/virtual-addresses/")
     page.get_by_role("button", name="Next free Address").click()
     apply(netops, "where clients connect")
-    netops.open("/t/acme/networks/snat-pools/new/")
+    netops.open("/t/acme/networks/new/snat-pools/")
     page.get_by_label("Name", exact=True).fill("out")
     page.get_by_role("button", name="Next free Addresses").click()
     apply(netops, "where connections leave from")
@@ -93,7 +93,7 @@ def test_network_is_defined_and_a_policy_opens_it(tab, alice, granted):
 
 def test_private_destination_waits_for_a_platform_administrator(tab, alice, ada, cluster):
     netops = tab(alice.user)
-    netops.open("/t/acme/policies/egress/new/")
+    netops.open("/t/acme/policies/new/egress/")
     netops.page.get_by_label("Name", exact=True).fill("docs")
     netops.page.get_by_label("Destinations").fill("127.30.0.10/32:8081")
     netops.page.get_by_role("button", name="Review plan").click()
@@ -123,7 +123,7 @@ def test_private_destination_waits_for_a_platform_administrator(tab, alice, ada,
 def test_two_tabs_do_not_lose_an_update(tab, alice, granted):
     first = tab(alice.user)
     second = Tab(first.url, first.page.context.new_page())
-    first.open("/t/acme/networks/segments/new/")
+    first.open("/t/acme/networks/new/segments/")
     first.page.get_by_label("Name", exact=True).fill("front")
     apply(first, "the first network")
     for one in (first, second):

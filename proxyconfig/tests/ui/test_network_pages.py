@@ -3,10 +3,14 @@
 import pytest
 from django.urls import reverse
 
-from proxyconfig.domain.objects import COLLECTIONS, objects
+from proxyconfig.domain import edits
+from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortList, PortRange, Segment
+from proxyconfig.domain.objects import COLLECTIONS, Key, objects
 from proxyconfig.models import IntentObject
+from proxyconfig.services import plans
 from proxyconfig.services.rows import build_intent
 from proxyconfig.tests.conftest import ADDRESS
+from proxyconfig.ui import pages
 from tenants.domain.roles import Role
 from tenants.models import Purpose, Vrf
 from tenants.tests.factories import (
@@ -53,6 +57,32 @@ def new(person, collection: str, **typed):
 def intent(person):
     with person.acting():
         return build_intent(person.tenant)
+
+
+@pytest.mark.parametrize(
+    ("key", "created"),
+    [
+        (Key("segments", "new"), Segment(name="new", cluster="local")),
+        (Key("port-lists", "new"), PortList(name="new", ports=(PortRange.single(80),))),
+        (
+            Key("egress-policies", "new"),
+            EgressPolicy(
+                name="new",
+                rules=(EgressRule(order=1, host="a.example", ports=(PortRange.single(443),)),),
+            ),
+        ),
+    ],
+)
+def test_object_called_new_has_its_page_beside_that_of_a_new_one(network, alice, key, created):
+    with alice.acting() as actor:
+        plans.propose(alice.tenant, edits.create(created), actor=actor, reason="why not")
+
+    shown = alice.client.get(pages.edit_of(alice.tenant, key)).context["form"]
+    empty = alice.client.get(pages.new_of(alice.tenant, key.collection)).context["form"]
+    deleted = alice.client.get(pages.delete_of(alice.tenant, key))
+
+    assert (shown.existing, empty.existing) == (created, None)
+    assert deleted.status_code == 200
 
 
 @pytest.mark.parametrize("collection", ["segments", "virtual-addresses", "snat-pools"])

@@ -187,7 +187,7 @@ def test_thumb_becomes_a_judged_question_after_review(tab, acme, alice, bob):
     reader.look("feedback-given")
 
     mlops = tab(alice.user)
-    mlops.open("/t/acme/evaluation/sets/new/")
+    mlops.open("/t/acme/evaluation/new/set/")
     mlops.page.get_by_label("Name").fill("people")
     mlops.page.get_by_role("button", name="Save").click()
     mlops.open("/t/acme/evaluation/review/")

@@ -58,6 +58,16 @@ def test_form_makes_what_it_shows_again(alice):
     assert sorted(shown["sources"].splitlines()) == sorted(FORM["sources"].splitlines())
 
 
+def test_corpus_called_new_has_its_page_beside_that_of_a_new_one(alice):
+    alice.client.post(url("corpus-create"), {**FORM, "name": "new"})
+
+    shown = alice.client.get(url("corpus-detail", "new"))
+    empty = alice.client.get(url("corpus-create"))
+
+    assert shown.context["corpus"].name == "new"
+    assert empty.context["form"].initial.get("name") != "new"
+
+
 def test_line_that_is_no_source_is_named_and_nothing_is_saved(alice):
     answer = alice.client.post(
         url("corpus-create"), {**FORM, "sources": "sitemap\nspider http://x/"}

@@ -47,7 +47,7 @@ def pages(question_set) -> list[str]:
         "review/",
         f"review/{feedback.pk}/",
         "sets/",
-        "sets/new/",
+        "new/set/",
         "sets/people/",
         "sets/people/edit/",
         "sets/people/questions/new/",
