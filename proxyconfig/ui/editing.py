@@ -26,6 +26,9 @@ from tenants.errors import ConflictError, InvalidError, SluiceError
 from tenants.ui.forms import refuse
 
 MOVED = "changed-meanwhile"
+ASK = "ask"
+# The buttons that end a review: Apply, and the one that asks for approval in any case.
+_ENDS = frozenset({"apply", ASK})
 Propose = Callable[..., Plan]
 
 
@@ -37,7 +40,8 @@ class Change:
         back_url, back_label: the list that it came from.
         into: the actor's own change set that the page is about; None for what is in force.
         grant: a platform administrator grants the private networks that it reaches.
-        propose: does it, with reason, seen and grant; None for ``plans.propose`` with the edit.
+        propose: does it, with reason, seen, grant and waits; None for ``plans.propose`` with the
+            edit.
     """
 
     title: str
@@ -102,7 +106,7 @@ def review(
     """
     sets = list(change_sets.open_change_sets(request.tenant, request.actor))
     asked = ReviewForm(
-        request.POST if request.POST.get("step") == "apply" else None,
+        request.POST if request.POST.get("step") in _ENDS else None,
         change_sets=sets,
         initial={"into": change.into.pk if change.into else ""},
     )
@@ -139,6 +143,7 @@ def _apply(
         "reason": asked.cleaned_data["reason"],
         "seen": asked.cleaned_data["seen"] or None,
         "grant": change.grant,
+        "waits": request.POST.get("step") == ASK,
     }
     try:
         if change.propose is not None:
@@ -166,6 +171,7 @@ def _shown(request: TenantRequest, preview: plans.Preview, asked: ReviewForm) ->
         "title": words.plan_title(plan),
         "counts": words.counts(plan),
         "changes": words.change_lines(plan.changes),
+        "approval_title": words.approval_title(plan),
         "clusters": words.proxy_entries(plan.entries),
         "needs_granter": change_sets.needs_grant(plan) and not may_grant,
         "shows_change_sets": bool(asked.change_sets) and bool(plan.findings),

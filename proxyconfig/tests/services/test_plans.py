@@ -121,6 +121,27 @@ def test_edit_that_changes_nothing_makes_no_revision(alice, network):
         assert Revision.objects.latest("generation").generation == before
 
 
+def test_plan_whose_author_asks_for_approval_waits_also_when_edited_or_made_again(
+    alice, erin, network
+):
+    plan = propose(alice, edits.create(egress()), waits=True)
+    joined = propose(alice, edits.create(egress("more")), into=plan)
+    fresh = again(alice, joined)
+
+    assert [found["code"] for found in fresh.findings] == ["approval-requested"]
+    assert states(alice.tenant)[1:] == ["Superseded", "AwaitingApproval"]
+    with pytest.raises(ForbiddenError):
+        decide(alice, fresh)
+    assert decide(erin, fresh).state == ChangeState.APPROVED
+    assert [policy.name for policy in rows(alice.tenant).egress_policies] == ["docs", "more"]
+
+
+def test_nothing_to_approve_does_not_wait(alice, network):
+    plan = propose(alice, lambda intent: intent, waits=True)
+
+    assert plan.state == ChangeState.APPLIED
+
+
 def test_plan_that_waits_leaves_the_rows_and_stops_nobody(alice, erin, network):
     before = rows(alice.tenant)
     waiting = open_wide(alice)

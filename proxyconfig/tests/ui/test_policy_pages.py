@@ -288,6 +288,43 @@ def test_next_edit_can_join_the_own_change_set(alice):
     assert {change["name"] for change in first.changes} >= {"docs", "more"}
 
 
+def test_harmless_edit_waits_where_its_author_asks_for_approval(alice):
+    typed = {"destinations": "docs.example.org:443"}
+
+    review = egress(alice, **typed, step="review")
+    made = egress(alice, **typed, step="ask", reason="look at it")
+
+    plan = plan_named(alice, "look at it")
+    page = alice.client.get(made.headers["Location"])
+    assert 'value="apply"' in review.text
+    assert 'value="ask"' in review.text
+    assert (plan.state, intent(alice).egress_policies) == ("AwaitingApproval", ())
+    assert "Approval requested" in page.text
+    assert "outside the guardrails" not in page.text
+
+
+def test_edit_that_waits_in_any_case_has_one_button(alice):
+    review = egress(alice, destinations="127.30.0.10/32:8081", step="review")
+
+    assert 'value="ask"' not in review.text
+    assert "Ask for approval" in review.text
+
+
+def test_deletion_and_rollback_wait_where_approval_is_asked_for(alice):
+    egress(alice, destinations="docs.example.org:443", step="apply", reason="open")
+    egress(alice, name="more", destinations="a.example:443", step="apply", reason="more")
+    opened = plan_named(alice, "open")
+    delete = reverse("proxyconfig:egress-delete", args=["acme", "docs"])
+    back = reverse("proxyconfig:plan-rollback", args=["acme", opened.pk])
+
+    for number, url in enumerate((delete, back)):
+        alice.client.post(url, {"step": "ask", "reason": f"wish {number}"})
+
+    states = [plan_named(alice, f"wish {number}").state for number in (0, 1)]
+    assert states == ["AwaitingApproval", "AwaitingApproval"]
+    assert [policy.name for policy in intent(alice).egress_policies] == ["docs", "more"]
+
+
 def test_change_set_shows_its_own_proposal(alice):
     plan = waiting(alice)
     url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
