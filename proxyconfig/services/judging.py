@@ -39,10 +39,13 @@ class Draft:
 
     Attributes:
         before: what is in force.
-        after: what the edit, and the change set that it joins, would make of it.
+        start: that, with the change set that the edit joins.
+        after: what the edit would make of it.
+        changes: of the change set and the edit together.
     """
 
     before: Intent
+    start: Intent
     after: Intent
     changes: tuple[ObjectChange, ...]
     findings: tuple[Finding, ...]
@@ -86,7 +89,7 @@ def draft(tenant: Tenant, edit: Edit, terms: Terms, *, actor: Actor) -> Draft:
     changes = objects.difference(before, after)
     if changes and (terms.waits or (joined is not None and is_requested(joined))):
         found = (*found, _REQUESTED)
-    return Draft(before, after, changes, found)
+    return Draft(before, start, after, changes, found)
 
 
 def is_requested(plan: Plan) -> bool:

@@ -42,10 +42,12 @@ class Preview:
         plan: not saved; a finding in it means that the plan would wait.
         seen: ``collection/name`` to the version in force of each object that the edit touches, ""
             where there is none. Given to ``propose`` it makes sure that this is what was reviewed.
+        own_changes: of the edit alone, as ``plan.changes`` has those of the change set with it.
     """
 
     plan: Plan
     seen: dict[str, str]
+    own_changes: list[dict[str, Any]]  # Any: JSON.
 
 
 def propose(  # noqa: PLR0913 - every door of a change answers each of these
@@ -141,7 +143,9 @@ def preview(
     judging.check_seen(draft.before, seen)
     claims.check(tenant, holdings.claims(draft.after), actor=actor, plan=_pk(into))
     plan = _plan(tenant, draft, actor=actor, reason="")
-    return Preview(plan, judging.versions(draft.before, [change.key for change in draft.changes]))
+    seen_now = judging.versions(draft.before, [change.key for change in draft.changes])
+    own = [_change_line(change) for change in objects.difference(draft.start, draft.after)]
+    return Preview(plan, seen_now, own)
 
 
 def rebase(plan: Plan, *, actor: Actor, reason: str) -> Plan:

@@ -270,22 +270,43 @@ def test_policy_that_waits_is_not_shown_as_live(alice):
 def test_next_edit_can_join_the_own_change_set(alice):
     first = waiting(alice)
 
-    page = egress(alice, name="more", destinations="127.30.0.20/32:443", step="review")
-    egress(
-        alice,
-        name="more",
-        destinations="127.30.0.20/32:443",
-        step="apply",
-        reason="both",
-        into=str(first.pk),
-    )
+    typed = {"name": "more", "destinations": "127.30.0.20/32:443"}
+    page = egress(alice, **typed, step="review")
+    wish = {**typed, "step": "apply", "reason": "both", "into": str(first.pk)}
+    whole = egress(alice, **wish)
+    with alice.acting():
+        first.refresh_from_db()
+    before = {change["name"] for change in first.changes}
+    egress(alice, **wish, reviewed=whole.context["asked"]["reviewed"].value())
 
     with alice.acting():
         first.refresh_from_db()
         count = Plan.objects.filter(state="AwaitingApproval").count()
     assert page.context["shows_change_sets"]
-    assert count == 1
+    assert [line.title for line in whole.context["own_changes"]] == ["Egress policy more"]
+    assert [line.title for line in whole.context["changes"]] == [
+        "Egress policy docs",
+        "Egress policy more",
+    ]
+    assert f"Change set #{first.pk} with this edit" in whole.text
+    assert (before, count) == ({"docs"}, 1)
     assert {change["name"] for change in first.changes} >= {"docs", "more"}
+
+
+def test_edit_within_a_change_set_is_shown_by_itself_and_with_the_rest(alice):
+    plan = waiting(alice)
+    url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
+    form = alice.client.get(f"{url}?change_set={plan.pk}").context["form"]
+    typed = {name: value or "" for name, value in form.typed().items() if name != "order"}
+
+    review = alice.client.post(
+        f"{url}?change_set={plan.pk}", {**typed, "description": "for people", "step": "review"}
+    )
+
+    (own,), (whole,) = review.context["own_changes"], review.context["changes"]
+    assert (own.action, [line.after for line in own.fields]) == ("change", ["for people"])
+    assert whole.action == "add"
+    assert review.text.index("This edit") < review.text.index("with this edit")
 
 
 def test_harmless_edit_waits_where_its_author_asks_for_approval(alice):
