@@ -39,8 +39,13 @@ _DRY_RUN = OpenApiParameter(
 )
 _REASON = OpenApiParameter("reason", str, description="Why.")
 _CHANGE_SET = OpenApiParameter(
-    "change_set", int, description="A waiting plan of your own that this edit joins."
+    "change_set",
+    str,
+    pattern="^(new|[0-9]+)$",
+    description="The number of a waiting plan of your own that this edit joins. new: another person"
+    " approves the edit in any case, in a plan of its own.",
 )
+_NEW = "new"
 _IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
@@ -202,7 +207,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         Args:
             make: gives the edit and the name of the object that it leaves; runs under the lock.
         """
-        into = self._change_set()
+        into, waits = self._change_set()
         seen = self._seen(row)
         asked = self.request.query_params.get("dry_run")
         if asked not in (None, "All"):
@@ -211,7 +216,13 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
             if asked == "All":
                 edit, _ = make()
                 looked = plans.preview(
-                    self.tenant, edit, actor=self.actor, into=into, grant=grant, seen=seen
+                    self.tenant,
+                    edit,
+                    actor=self.actor,
+                    into=into,
+                    grant=grant,
+                    seen=seen,
+                    waits=waits,
                 )
                 return Response(PlanSerializer(looked.plan).data)
             with allocate.locked(self.tenant):
@@ -224,6 +235,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
                     into=into,
                     grant=grant,
                     seen=seen,
+                    waits=waits,
                 )
         except ConflictError as error:
             if error.code == "changed-meanwhile" and seen:
@@ -271,17 +283,20 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         """False in a dry run, which claims nothing."""
         return "dry_run" not in self.request.query_params
 
-    def _change_set(self) -> Plan | None:
+    def _change_set(self) -> tuple[Plan | None, bool]:
+        """The plan that the edit joins, and whether it waits in any case."""
         asked = self.request.query_params.get("change_set")
-        if asked is None:
-            return None
+        if asked in (None, _NEW):
+            return None, asked == _NEW
         own = change_sets.authored(self.tenant, self.actor)
         is_number = asked.isdecimal() and len(asked) < _BIGINT_DIGITS
         plan = own.filter(pk=int(asked)).first() if is_number else None
         if plan is None:
-            raise ValidationError({"change_set": [f"{asked} is no plan of yours; see /plans."]})
+            raise ValidationError(
+                {"change_set": [f"{asked} is no plan of yours; see /plans. Or write new."]}
+            )
         plan.tenant = self.tenant
-        return plan
+        return plan, False
 
     def _seen(self, row: Row | None) -> dict[str, str]:
         """What ``If-Match`` says, as versions."""

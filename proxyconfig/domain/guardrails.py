@@ -39,6 +39,8 @@ DESTINATION_LIMIT: Final = "destination-limit"
 POOL_LIMIT: Final = "pool-limit"
 MANY_DELETES: Final = "many-deletes"
 APPROVAL_REQUIRED: Final = "approval-required"
+# Not of the guardrails: its author wants somebody to look at it.
+APPROVAL_REQUESTED: Final = "approval-requested"
 
 # Things named in a message; the rest is counted.
 _MOST_NAMED: Final = 5

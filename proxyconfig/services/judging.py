@@ -28,6 +28,7 @@ from tenants.models.member import Membership, User
 from tenants.models.tenant import Tenant
 
 _MOST_NAMED = 5
+_REQUESTED = Finding(guardrails.APPROVAL_REQUESTED, "The author asks for approval.")
 
 Seen = Mapping[str, str]
 
@@ -38,10 +39,13 @@ class Draft:
 
     Attributes:
         before: what is in force.
-        after: what the edit, and the change set that it joins, would make of it.
+        start: that, with the change set that the edit joins.
+        after: what the edit would make of it.
+        changes: of the change set and the edit together.
     """
 
     before: Intent
+    start: Intent
     after: Intent
     changes: tuple[ObjectChange, ...]
     findings: tuple[Finding, ...]
@@ -51,13 +55,30 @@ class Draft:
         return not self.changes
 
 
-def draft(tenant: Tenant, edit: Edit, *, actor: Actor, joined: Plan | None, grant: bool) -> Draft:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How an edit is to be made.
+
+    Attributes:
+        joined: the waiting plan that it joins; None for one of its own.
+        grant: grant the private networks that it reaches.
+        waits: another person approves it, whatever rights and guardrails say. So it stays, once a
+            plan was made like that.
+    """
+
+    joined: Plan | None = None
+    grant: bool = False
+    waits: bool = False
+
+
+def draft(tenant: Tenant, edit: Edit, terms: Terms, *, actor: Actor) -> Draft:
     """Run the edit, and ask validation, rights and guardrails about the result."""
+    joined = terms.joined
     before = build_intent(tenant)
     start = before if joined is None else merged(joined, before)
     wished = objects.assemble(tenant.slug, objects.objects(edit(start)).values())
     after = grants.without_new_grants(before, wished)
-    if grant:
+    if terms.grant:
         require(actor, Action.GRANT_PRIVATE)
         after = grants.with_grants(before, wished, by=actor.name, at=timezone.now())
     _check_valid(tenant, before, after)
@@ -65,7 +86,15 @@ def draft(tenant: Tenant, edit: Edit, *, actor: Actor, joined: Plan | None, gran
     found = guardrails.findings(
         before, after, limits=limits_of(tenant), auto_apply=tenant.auto_apply
     )
-    return Draft(before, after, objects.difference(before, after), found)
+    changes = objects.difference(before, after)
+    if changes and (terms.waits or (joined is not None and is_requested(joined))):
+        found = (*found, _REQUESTED)
+    return Draft(before, start, after, changes, found)
+
+
+def is_requested(plan: Plan) -> bool:
+    """True when its author asked for approval, which it then waits for in any case."""
+    return any(found["code"] == guardrails.APPROVAL_REQUESTED for found in plan.findings)
 
 
 def versions(intent: Intent, keys: Sequence[Key]) -> dict[str, str]:

@@ -6,7 +6,7 @@ and its proposal, holding what it allocates, until a person who is not its autho
 (``decisions``).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from proxyconfig.domain.edits import Edit
 from proxyconfig.domain.objects import ObjectChange
 from proxyconfig.models import Plan, Revision
 from proxyconfig.services import change_sets, compiled, judging, revisions
-from proxyconfig.services.judging import Draft, Seen
+from proxyconfig.services.judging import Draft, Seen, Terms
 from proxyconfig.services.publishing import publish
 from proxyconfig.services.rows import build_intent
 from tenants import audit
@@ -42,13 +42,15 @@ class Preview:
         plan: not saved; a finding in it means that the plan would wait.
         seen: ``collection/name`` to the version in force of each object that the edit touches, ""
             where there is none. Given to ``propose`` it makes sure that this is what was reviewed.
+        own_changes: of the edit alone, as ``plan.changes`` has those of the change set with it.
     """
 
     plan: Plan
     seen: dict[str, str]
+    own_changes: list[dict[str, Any]]  # Any: JSON.
 
 
-def propose(
+def propose(  # noqa: PLR0913 - every door of a change answers each of these
     tenant: Tenant,
     edit: Edit,
     *,
@@ -57,6 +59,7 @@ def propose(
     into: Plan | None = None,
     seen: Seen | None = None,
     grant: bool = False,
+    waits: bool = False,
 ) -> Plan:
     """Run ``edit`` on what is in force; the rows have the result when a rule approves it.
 
@@ -66,6 +69,7 @@ def propose(
         into: the actor's own waiting plan that the edit joins; None for one of its own.
         seen: as in ``Preview``: what the edit was made or reviewed against.
         grant: grant the private networks that the change reaches; a platform administrator's right.
+        waits: have another person approve it, even where a rule would.
 
     Raises:
         InvalidError: no reason was given, or the result is no valid intent.
@@ -74,7 +78,8 @@ def propose(
             ``in-use`` and ``plan-stale`` as their messages say.
         QuotaError: too many plans of the tenant wait already.
     """
-    wish = _Wish(edit, change_sets.required(reason, "reason"), into, seen or {}, grant)
+    terms = Terms(into, grant, waits)
+    wish = _Wish(edit, change_sets.required(reason, "reason"), terms, seen or {})
     return _propose(tenant, wish, actor)
 
 
@@ -84,9 +89,8 @@ class _Wish:
 
     edit: Edit
     reason: str
-    into: Plan | None = None
+    terms: Terms = field(default_factory=Terms)
     seen: Seen = field(default_factory=dict)
-    grant: bool = False
     rolls_back_to: int | None = None
 
 
@@ -94,8 +98,9 @@ def _propose(tenant: Tenant, wish: _Wish, actor: Actor) -> Plan:
     reason = wish.reason
     with transaction.atomic():
         locked = change_sets.lock_tenant(tenant)
-        joined = None if wish.into is None else change_sets.own_change_set(locked, wish.into, actor)
-        draft = judging.draft(locked, wish.edit, actor=actor, joined=joined, grant=wish.grant)
+        into = wish.terms.joined
+        joined = None if into is None else change_sets.own_change_set(locked, into, actor)
+        draft = judging.draft(locked, wish.edit, replace(wish.terms, joined=joined), actor=actor)
         judging.check_seen(draft.before, wish.seen)
         plan = _plan(locked, draft, actor=actor, reason=reason)
         plan.rolls_back_to = wish.rolls_back_to
@@ -125,6 +130,7 @@ def preview(
     into: Plan | None = None,
     seen: Seen | None = None,
     grant: bool = False,
+    waits: bool = False,
 ) -> Preview:
     """What ``propose`` would do with the same arguments; nothing is written.
 
@@ -133,11 +139,13 @@ def preview(
     """
     if into is not None:
         into = change_sets.own(change_sets.stored(tenant, into), into, actor)
-    draft = judging.draft(tenant, edit, actor=actor, joined=into, grant=grant)
+    draft = judging.draft(tenant, edit, Terms(into, grant, waits), actor=actor)
     judging.check_seen(draft.before, seen)
     claims.check(tenant, holdings.claims(draft.after), actor=actor, plan=_pk(into))
     plan = _plan(tenant, draft, actor=actor, reason="")
-    return Preview(plan, judging.versions(draft.before, [change.key for change in draft.changes]))
+    seen_now = judging.versions(draft.before, [change.key for change in draft.changes])
+    own = [_change_line(change) for change in objects.difference(draft.start, draft.after)]
+    return Preview(plan, seen_now, own)
 
 
 def rebase(plan: Plan, *, actor: Actor, reason: str) -> Plan:
@@ -161,7 +169,8 @@ def rebase(plan: Plan, *, actor: Actor, reason: str) -> Plan:
         # What became current meanwhile stays, so this brings back no revision as it was.
         is_same = current.base_generation == tenant.generation
         rolls_back_to = current.rolls_back_to if is_same else None
-        wish = _Wish(edits.become(wanted), reason, rolls_back_to=rolls_back_to)
+        terms = Terms(waits=judging.is_requested(current))
+        wish = _Wish(edits.become(wanted), reason, terms, rolls_back_to=rolls_back_to)
         return _propose(plan.tenant, wish, actor)
 
 
@@ -187,6 +196,7 @@ def rollback(
     reason: str,
     seen: Seen | None = None,
     grant: bool = False,
+    waits: bool = False,
 ) -> Plan:
     """Propose an older revision's intent, through the same gates as any other change.
 
@@ -199,8 +209,8 @@ def rollback(
     wish = _Wish(
         rollback_edit(revision),
         change_sets.required(reason, "reason"),
+        terms=Terms(grant=grant, waits=waits),
         seen=seen or {},
-        grant=grant,
         rolls_back_to=revision.generation,
     )
     return _propose(revision.tenant, wish, actor)

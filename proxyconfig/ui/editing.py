@@ -11,6 +11,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 
 from proxyconfig.domain import objects
 from proxyconfig.domain.edits import Edit
@@ -26,6 +27,9 @@ from tenants.errors import ConflictError, InvalidError, SluiceError
 from tenants.ui.forms import refuse
 
 MOVED = "changed-meanwhile"
+ASK = "ask"
+# The buttons that end a review: Apply, and the one that asks for approval in any case.
+_ENDS = frozenset({"apply", ASK})
 Propose = Callable[..., Plan]
 
 
@@ -37,7 +41,8 @@ class Change:
         back_url, back_label: the list that it came from.
         into: the actor's own change set that the page is about; None for what is in force.
         grant: a platform administrator grants the private networks that it reaches.
-        propose: does it, with reason, seen and grant; None for ``plans.propose`` with the edit.
+        propose: does it, with reason, seen, grant and waits; None for ``plans.propose`` with the
+            edit.
     """
 
     title: str
@@ -102,21 +107,25 @@ def review(
     """
     sets = list(change_sets.open_change_sets(request.tenant, request.actor))
     asked = ReviewForm(
-        request.POST if request.POST.get("step") == "apply" else None,
+        request.POST if request.POST.get("step") in _ENDS else None,
         change_sets=sets,
         initial={"into": change.into.pk if change.into else ""},
     )
+    joined = asked.change_set or change.into
     notice = ""
     try:
         if asked.is_bound and asked.is_valid():
-            plan, notice = _apply(request, change, asked, keeps_notice=form is None)
-            if plan is not None:
-                return redirect("proxyconfig:plan-detail", request.tenant.slug, plan.pk)
+            if joined in (change.into, asked.shown):
+                plan, notice = _apply(request, change, asked, keeps_notice=form is None)
+                if plan is not None:
+                    return redirect("proxyconfig:plan-detail", request.tenant.slug, plan.pk)
+            else:
+                notice = _("Review the whole change set, then ask for approval.")
         preview = plans.preview(
             request.tenant,
             change.edit,
             actor=request.actor,
-            into=change.into,
+            into=joined,
             grant=change.grant,
         )
     except (InvalidError, ConflictError) as error:
@@ -126,7 +135,7 @@ def review(
     return _review_page(
         request,
         change,
-        {"form": form, "asked": asked, "notice": notice, **_shown(request, preview, asked)},
+        {"form": form, "asked": asked, "notice": notice, **_shown(request, preview, asked, joined)},
     )
 
 
@@ -139,6 +148,7 @@ def _apply(
         "reason": asked.cleaned_data["reason"],
         "seen": asked.cleaned_data["seen"] or None,
         "grant": change.grant,
+        "waits": request.POST.get("step") == ASK,
     }
     try:
         if change.propose is not None:
@@ -156,19 +166,28 @@ def _apply(
     return None, ""
 
 
-def _shown(request: TenantRequest, preview: plans.Preview, asked: ReviewForm) -> dict[str, Any]:
-    """What a review says of its plan; ``seen`` is of this very plan."""
+def _shown(
+    request: TenantRequest, preview: plans.Preview, asked: ReviewForm, joined: Plan | None
+) -> dict[str, Any]:
+    """What a review says of its plan; ``seen`` is of this very plan.
+
+    An edit that joins a change set is shown by itself, then with the rest of the change set.
+    """
     plan = preview.plan
-    asked.show_seen(preview.seen)
+    asked.show(preview.seen, joined)
     may_grant = request.actor.may(Action.GRANT_PRIVATE)
     return {
         "plan": plan,
         "title": words.plan_title(plan),
         "counts": words.counts(plan),
         "changes": words.change_lines(plan.changes),
+        "joined": joined,
+        "own_changes": words.change_lines(preview.own_changes),
+        "approval_title": words.approval_title(plan),
         "clusters": words.proxy_entries(plan.entries),
         "needs_granter": change_sets.needs_grant(plan) and not may_grant,
-        "shows_change_sets": bool(asked.change_sets) and bool(plan.findings),
+        "shows_change_sets": bool(asked.change_sets)
+        and (bool(plan.findings) or asked.change_set is not None),
     }
 
 

@@ -40,6 +40,7 @@ class ReviewForm(forms.Form):
         help_text=_("Kept with the revision and in the audit log."),
     )
     seen = forms.JSONField(required=False, widget=forms.HiddenInput)
+    reviewed = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
 
     def __init__(
         self, *args: Any, change_sets: Sequence[Plan], **kwargs: Any
@@ -56,8 +57,17 @@ class ReviewForm(forms.Form):
     @property
     def change_set(self) -> Plan | None:
         """The plan that was chosen."""
-        chosen = self.cleaned_data["into"]
-        return next((plan for plan in self.change_sets if str(plan.pk) == chosen), None)
+        if not self.is_bound or "into" in self.errors:
+            return None
+        return self._own(self.cleaned_data["into"])
+
+    @property
+    def shown(self) -> Plan | None:
+        """The plan whose whole content the person saw with their change."""
+        return self._own(self.cleaned_data["reviewed"])
+
+    def _own(self, pk: str) -> Plan | None:
+        return next((plan for plan in self.change_sets if str(plan.pk) == pk), None)
 
     def clean_seen(self) -> dict[str, str]:
         """Versions by object; anything else is nothing that was seen."""
@@ -66,13 +76,14 @@ class ReviewForm(forms.Form):
             return {}
         return {str(name): str(version) for name, version in seen.items()}
 
-    def show_seen(self, seen: Mapping[str, str]) -> None:
-        """Carry the versions of the plan that is shown."""
-        self.initial["seen"] = dict(seen)
+    def show(self, seen: Mapping[str, str], joined: Plan | None) -> None:
+        """Carry the versions of the plan that is shown, and the change set that it is of."""
+        reviewed = str(joined.pk) if joined else ""
+        self.initial.update(seen=dict(seen), reviewed=reviewed)
         if self.is_bound:
             # A review that is shown again is of the plan as it is now.
             shown = self.fields["seen"].prepare_value(dict(seen))
-            self.data = with_value(self.data, "seen", shown)
+            self.data = with_value(with_value(self.data, "seen", shown), "reviewed", reviewed)
 
 
 class ReplanForm(forms.Form):

@@ -203,6 +203,7 @@ def _what(plan: Plan) -> dict[str, Any]:  # Any: as above.
     return {
         "plan": plan,
         "title": words.plan_title(plan),
+        "approval_title": words.approval_title(plan),
         "counts": words.counts(plan),
         "changes": words.change_lines(plan.changes),
         "clusters": words.proxy_entries(plan.entries),

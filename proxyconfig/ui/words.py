@@ -9,6 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from proxyconfig.domain import guardrails
 from proxyconfig.domain.codec import Unreadable, camel, from_plain
 from proxyconfig.domain.fields import JsonValue
 from proxyconfig.domain.intent import EgressRule, Subnet
@@ -95,6 +96,13 @@ def plan_title(plan: Plan) -> str:
     if len(plan.changes) == 1:
         return named
     return _("%(first)s and %(count)s more") % {"first": named, "count": len(plan.changes) - 1}
+
+
+def approval_title(plan: Plan) -> str:
+    """Why a plan waits for a person, in a line."""
+    if {found["code"] for found in plan.findings} == {guardrails.APPROVAL_REQUESTED}:
+        return _("Approval requested")
+    return _("Manual approval required: outside the guardrails")
 
 
 def proxy_entries(entries: Iterable[Stored]) -> list[ProxyEntries]:

@@ -511,5 +511,31 @@ def test_change_set_takes_a_second_edit(alice, network):
 
     assert (joined.status_code, joined.json()["id"]) == (202, plan["id"])
     assert alice.client.get(f"{EGRESS}/docs").status_code == 404
+    unknown = send(alice, "post", f"{EGRESS}?change_set=old", {**DOCS, "reason": "too"})
+    assert unknown.status_code == 400
     foreign = send(alice, "post", f"{EGRESS}?change_set=9999", {**DOCS, "reason": "too"})
     assert foreign.status_code == 400
+
+
+def test_new_change_set_waits_though_the_guardrails_are_silent(alice, network):
+    path = f"{EGRESS}?change_set=new"
+
+    looked = send(alice, "post", f"{path}&dry_run=All", {**DOCS, "reason": "look"}).json()
+    asked = send(alice, "post", path, {**DOCS, "reason": "look"})
+
+    assert [found["code"] for found in looked["findings"]] == ["approval-requested"]
+    assert (asked.status_code, asked.json()["state"]) == (202, "AwaitingApproval")
+    assert asked.headers["Location"].endswith(f"/plans/{asked.json()['id']}")
+    assert alice.client.get(f"{EGRESS}/docs").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_every_write_can_ask_for_approval(alice, network, method):
+    send(alice, "post", EGRESS, {**DOCS, "reason": "open"})
+    body = None if method == "delete" else {**DOCS, "description": "x", "reason": "why"}
+
+    query = "change_set=new&reason=why" if method == "delete" else "change_set=new"
+    asked = send(alice, method, f"{EGRESS}/docs?{query}", body)
+
+    assert (asked.status_code, asked.json()["state"]) == (202, "AwaitingApproval")
+    assert alice.client.get(f"{EGRESS}/docs").json()["description"] == ""

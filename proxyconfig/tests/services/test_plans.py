@@ -1,10 +1,8 @@
 """Rows hold only what is approved: what waits, what merges, what is refused, and what it leaves."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
 from proxyconfig.domain import edits, objects
 from proxyconfig.domain.edits import IngressDraft
@@ -79,6 +77,11 @@ def decide(who: Person, plan: Plan, how=decisions.approve, **terms) -> Plan:
         return how(plan, actor=actor, comment="looked at it", **terms)
 
 
+def again(who: Person, plan: Plan) -> Plan:
+    with who.acting() as actor:
+        return plans.rebase(plan, actor=actor, reason="anew")
+
+
 def approve_everything(tenant) -> None:
     """Have a second person approve every change of the tenant."""
     with platform_scope("test"):
@@ -119,6 +122,27 @@ def test_edit_that_changes_nothing_makes_no_revision(alice, network):
     assert (plan.state, plan.summary) == (ChangeState.APPLIED, "No changes")
     with tenant_scope(alice.tenant.pk):
         assert Revision.objects.latest("generation").generation == before
+
+
+def test_plan_whose_author_asks_for_approval_waits_also_when_edited_or_made_again(
+    alice, erin, network
+):
+    plan = propose(alice, edits.create(egress()), waits=True)
+    joined = propose(alice, edits.create(egress("more")), into=plan)
+    fresh = again(alice, joined)
+
+    assert [found["code"] for found in fresh.findings] == ["approval-requested"]
+    assert states(alice.tenant)[1:] == ["Superseded", "AwaitingApproval"]
+    with pytest.raises(ForbiddenError):
+        decide(alice, fresh)
+    assert decide(erin, fresh).state == ChangeState.APPROVED
+    assert [policy.name for policy in rows(alice.tenant).egress_policies] == ["docs", "more"]
+
+
+def test_nothing_to_approve_does_not_wait(alice, network):
+    plan = propose(alice, lambda intent: intent, waits=True)
+
+    assert plan.state == ChangeState.APPLIED
 
 
 def test_plan_that_waits_leaves_the_rows_and_stops_nobody(alice, erin, network):
@@ -518,75 +542,6 @@ def test_plans_that_wait_are_capped(alice, network, settings):
         propose(alice, edits.save_ingress(ingress(name="three", port=83)))
 
     assert states(alice.tenant).count("AwaitingApproval") == 2
-
-
-def test_nobody_decides_in_time(alice, network, settings):
-    waiting = open_wide(alice)
-    later = timezone.now() + timedelta(days=settings.CHANGE_SET_DAYS, seconds=1)
-
-    assert decisions.expire(timezone.now()) == 0
-    assert decisions.expire(later) == 1
-
-    with tenant_scope(alice.tenant.pk):
-        ended = Plan.objects.get(pk=waiting.pk)
-    assert (ended.state, ended.decided_by) == (ChangeState.CANCELLED, change_sets.EXPIRED)
-    with pytest.raises(ConflictError, match="nothing to decide"):
-        decide(person("zoe", alice.tenant, Role.NETOPS), waiting)
-
-
-def test_expired_plan_is_refused_before_and_after_the_sweep_in_the_same_words(alice, erin, network):
-    waiting = expired(open_wide(alice))
-    attempts = (
-        lambda: decide(erin, waiting),
-        lambda: propose(alice, edits.create(egress()), into=waiting),
-        lambda: again(alice, waiting),
-        lambda: look(alice, edits.create(egress()), into=waiting),
-    )
-
-    early = [refusal(attempt) for attempt in attempts]
-    with alice.acting() as actor:
-        joinable = list(change_sets.open_change_sets(alice.tenant, actor))
-    decisions.expire(timezone.now())
-
-    assert (early, joinable) == (4 * [("plan-decided", EXPIRED_WORDS.format(waiting.pk))], [])
-    assert [refusal(attempt) for attempt in attempts] == early
-    assert rows(alice.tenant).ingress_policies == ()
-
-
-def test_expired_plan_can_still_be_withdrawn(alice, network):
-    waiting = expired(open_wide(alice))
-
-    with alice.acting() as actor:
-        ended = decisions.cancel(waiting, actor=actor)
-
-    assert (ended.state, ended.decided_by) == (ChangeState.CANCELLED, "alice")
-
-
-EXPIRED_WORDS = "Plan {} has expired, so there is nothing to decide. Make a new plan."
-
-
-def expired(plan: Plan) -> Plan:
-    """The plan, a moment after its time was over and before the sweep comes."""
-    plan.expires_at = timezone.now() - timedelta(seconds=1)
-    with tenant_scope(plan.tenant_id):
-        plan.save(update_fields=["expires_at"])
-    return plan
-
-
-def again(who: Person, plan: Plan) -> Plan:
-    with who.acting() as actor:
-        return plans.rebase(plan, actor=actor, reason="anew")
-
-
-def look(who: Person, edit, **terms) -> Plan:
-    with who.acting() as actor:
-        return plans.preview(who.tenant, edit, actor=actor, **terms).plan
-
-
-def refusal(attempt) -> tuple[str, str]:
-    with pytest.raises(ConflictError) as caught:
-        attempt()
-    return caught.value.code, caught.value.message
 
 
 def test_decided_plan_is_not_decided_again(alice, erin, network):

@@ -270,22 +270,80 @@ def test_policy_that_waits_is_not_shown_as_live(alice):
 def test_next_edit_can_join_the_own_change_set(alice):
     first = waiting(alice)
 
-    page = egress(alice, name="more", destinations="127.30.0.20/32:443", step="review")
-    egress(
-        alice,
-        name="more",
-        destinations="127.30.0.20/32:443",
-        step="apply",
-        reason="both",
-        into=str(first.pk),
-    )
+    typed = {"name": "more", "destinations": "127.30.0.20/32:443"}
+    page = egress(alice, **typed, step="review")
+    wish = {**typed, "step": "apply", "reason": "both", "into": str(first.pk)}
+    whole = egress(alice, **wish)
+    with alice.acting():
+        first.refresh_from_db()
+    before = {change["name"] for change in first.changes}
+    egress(alice, **wish, reviewed=whole.context["asked"]["reviewed"].value())
 
     with alice.acting():
         first.refresh_from_db()
         count = Plan.objects.filter(state="AwaitingApproval").count()
     assert page.context["shows_change_sets"]
-    assert count == 1
+    assert [line.title for line in whole.context["own_changes"]] == ["Egress policy more"]
+    assert [line.title for line in whole.context["changes"]] == [
+        "Egress policy docs",
+        "Egress policy more",
+    ]
+    assert f"Change set #{first.pk} with this edit" in whole.text
+    assert (before, count) == ({"docs"}, 1)
     assert {change["name"] for change in first.changes} >= {"docs", "more"}
+
+
+def test_edit_within_a_change_set_is_shown_by_itself_and_with_the_rest(alice):
+    plan = waiting(alice)
+    url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
+    form = alice.client.get(f"{url}?change_set={plan.pk}").context["form"]
+    typed = {name: value or "" for name, value in form.typed().items() if name != "order"}
+
+    review = alice.client.post(
+        f"{url}?change_set={plan.pk}", {**typed, "description": "for people", "step": "review"}
+    )
+
+    (own,), (whole,) = review.context["own_changes"], review.context["changes"]
+    assert (own.action, [line.after for line in own.fields]) == ("change", ["for people"])
+    assert whole.action == "add"
+    assert review.text.index("This edit") < review.text.index("with this edit")
+
+
+def test_harmless_edit_waits_where_its_author_asks_for_approval(alice):
+    typed = {"destinations": "docs.example.org:443"}
+
+    review = egress(alice, **typed, step="review")
+    made = egress(alice, **typed, step="ask", reason="look at it")
+
+    plan = plan_named(alice, "look at it")
+    page = alice.client.get(made.headers["Location"])
+    assert 'value="apply"' in review.text
+    assert 'value="ask"' in review.text
+    assert (plan.state, intent(alice).egress_policies) == ("AwaitingApproval", ())
+    assert "Approval requested" in page.text
+    assert "outside the guardrails" not in page.text
+
+
+def test_edit_that_waits_in_any_case_has_one_button(alice):
+    review = egress(alice, destinations="127.30.0.10/32:8081", step="review")
+
+    assert 'value="ask"' not in review.text
+    assert "Ask for approval" in review.text
+
+
+def test_deletion_and_rollback_wait_where_approval_is_asked_for(alice):
+    egress(alice, destinations="docs.example.org:443", step="apply", reason="open")
+    egress(alice, name="more", destinations="a.example:443", step="apply", reason="more")
+    opened = plan_named(alice, "open")
+    delete = reverse("proxyconfig:egress-delete", args=["acme", "docs"])
+    back = reverse("proxyconfig:plan-rollback", args=["acme", opened.pk])
+
+    for number, url in enumerate((delete, back)):
+        alice.client.post(url, {"step": "ask", "reason": f"wish {number}"})
+
+    states = [plan_named(alice, f"wish {number}").state for number in (0, 1)]
+    assert states == ["AwaitingApproval", "AwaitingApproval"]
+    assert [policy.name for policy in intent(alice).egress_policies] == ["docs", "more"]
 
 
 def test_change_set_shows_its_own_proposal(alice):
