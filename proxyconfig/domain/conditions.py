@@ -237,9 +237,17 @@ def health(conditions: Sequence[Condition], *, generation: int) -> Health:
     broken = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.SERVING)
     if Status.FALSE in map(status, broken):
         return Health.DEGRADED
-    if status(ConditionType.PROGRAMMED) is not Status.TRUE:
+    if status(ConditionType.PROGRAMMED) is not Status.TRUE or _is_pending(conditions):
         return Health.PROGRESSING
     return Health.PROGRESSING if status(ConditionType.DRIFTED) is Status.TRUE else Health.HEALTHY
+
+
+def _is_pending(conditions: Sequence[Condition]) -> bool:
+    """The proxy has what it should hold, and has not said yet whether it serves it."""
+    return any(
+        entry.type is ConditionType.SERVING and entry.reason == Reason.PENDING
+        for entry in conditions
+    )
 
 
 def _is_suspended(conditions: Sequence[Condition]) -> bool:
