@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,14 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "envtest"
 GATEWAY_CRDS = SHARED / "crds" / "gateway-api-v1.6.1-standard.yaml"
 START_SECONDS = 60.0
 _DIES_WITH_US = (sys.executable, "-I", "-S", str(Path(tether.__file__)))
-_KINDS_SERVED = "/apis/gateway.networking.k8s.io/v1/httproutes?limit=1"
+# A kind that was just installed, or a server that was just started, answers 429 for a while.
+_LISTS = tuple(
+    f"/apis/gateway.networking.k8s.io/v1/{kind}?limit=1"
+    for kind in (
+        *("gatewayclasses", "gateways", "httproutes", "grpcroutes", "tlsroutes", "tcproutes"),
+        *("udproutes", "referencegrants"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class ApiServer:
         self._port, self._etcd_port, self._peer_port = (ports.claim(name) for name in names)
         self._tokens = {name: secrets.token_hex(24) for name in ("admin", "worker", "nobody")}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lists: tuple[str, ...] = ()
         self._numbers = itertools.count(1)
 
     @property
@@ -97,7 +105,8 @@ class ApiServer:
             self._prepare()
             self._run("etcd", self._etcd_arguments())
         self._run("kube-apiserver", self._server_arguments())
-        self._wait("/readyz")
+        for path in ("/readyz", *self._lists):
+            self._wait(path)
 
     def kill(self) -> None:
         """End the API server as SIGKILL does; etcd goes on."""
@@ -115,13 +124,15 @@ class ApiServer:
             etcd.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def install(self, manifest: Path, *, served: str) -> None:
-        """Create what a file of definitions holds, and wait until a path of it is served."""
+    def install(self, manifest: Path, *, lists: Sequence[str]) -> None:
+        """Create what a file of definitions holds, and wait until its kinds can be listed."""
         config = self._folder / "kubeconfig"
         config.write_text(self.kubeconfig())
         command = [str(self._binaries / "kubectl"), f"--kubeconfig={config}", "create", "-f"]
         subprocess.run([*command, str(manifest)], check=True, capture_output=True)
-        self._wait(served)
+        self._lists = tuple(lists)
+        for path in lists:
+            self._wait(path)
 
     def call(
         self,
@@ -236,7 +247,7 @@ def kube_server() -> Iterator[ApiServer]:
     server = ApiServer(_binaries())
     try:
         server.start()
-        server.install(GATEWAY_CRDS, served=_KINDS_SERVED)
+        server.install(GATEWAY_CRDS, lists=_LISTS)
         yield server
     finally:
         server.stop()
