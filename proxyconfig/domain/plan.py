@@ -96,6 +96,15 @@ class Plan:
         """True when the proxy already holds what it should."""
         return not self.changing
 
+    @property
+    def differs(self) -> bool:
+        """True when an object is not as it should be; an update without changes is only sent again
+        so that it is on record.
+        """
+        return any(
+            entry.changes or entry.action is not PlanAction.UPDATE for entry in self.changing
+        )
+
     def count(self, action: PlanAction) -> int:
         """How many entries do ``action``."""
         return sum(entry.action is action for entry in self.entries)

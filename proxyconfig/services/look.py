@@ -129,7 +129,8 @@ def _bring(look: Look, keeper: Keeper) -> Ending:
         seen.paused(look.generation if change.is_empty else look.placement.observed_generation)
     if change.is_empty:
         return _unchanged(look, target, desired)
-    if not look.is_behind and look.placement.applied_hash == resources_hash(desired):
+    is_as_before = not look.is_behind and look.placement.applied_hash == resources_hash(desired)
+    if is_as_before and change.differs:
         _record_drift(look, change, repairs)
     if look.is_paused:
         seen.programmed(False, Reason.PAUSED_BY_OPERATOR, f"Not applied: {change.summary}.")

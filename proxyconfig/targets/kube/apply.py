@@ -115,7 +115,7 @@ class Applier:
 
     def _applied(self, entry: PlanEntry, desired: Resource, answer: dict[str, Any]) -> Outcome:
         live = Live.of(answer["metadata"], manager=self._manager)
-        if live.is_terminating:
+        if live.deleted_at:
             return _being_deleted(entry, live)
         return Outcome(
             entry.identity,

@@ -31,7 +31,7 @@ def is_unmoved(resource: Resource, live: Live, known: Record) -> bool:
     """Whether the metadata alone proves that the object holds what is wanted."""
     return (
         bool(live.owned)
-        and not live.is_terminating
+        and not live.deleted_at
         and known == live.record(known.sent)
         and known.sent == sent_hash(resource)
     )
@@ -76,15 +76,15 @@ def compared(
         *resource.identity, canonical_json(fields.project(dict(body), wanted, live.own))
     )
     changes = changed_fields(seen.body, wanted)
+    changes += _deleted(live)
     taken = _taken(wanted, live)
     sent = known.sent if known is not None and known.uid == live.uid else ""
     record = live.record(sent)
-    is_same = not changes and not taken and not live.is_terminating
-    if is_same and sent == sent_hash(resource):
+    if not changes and not taken and sent == sent_hash(resource):
         return kept(resource, record)
     covered = {change.path for change in changes}
     changes += tuple(change for change in taken if _path(change) not in covered)
-    reason = _reason(changes, live, sent)
+    reason = _reason(changes, sent)
     return PlanEntry(PlanAction.UPDATE, resource.identity, reason, changes, resource, seen, record)
 
 
@@ -99,6 +99,13 @@ def _taken(wanted: dict[str, Any], live: Live) -> tuple[FieldChange, ...]:
     )
 
 
+def _deleted(live: Live) -> tuple[FieldChange, ...]:
+    """Somebody asked for its deletion, so it will be gone, whatever is applied to it now."""
+    if not live.deleted_at:
+        return ()
+    return (FieldChange("metadata.deletionTimestamp", live.deleted_at, None),)
+
+
 def _names(path: str, live: Live) -> str | None:
     return ", ".join(fields.owners(path, live.managers)) or None
 
@@ -107,9 +114,7 @@ def _path(change: FieldChange) -> str:
     return change.path.removesuffix(_MANAGER)
 
 
-def _reason(changes: tuple[FieldChange, ...], live: Live, sent: str) -> str:
-    if live.is_terminating:
-        return "it is being deleted"
+def _reason(changes: tuple[FieldChange, ...], sent: str) -> str:
     if len(changes) == 1:
         return f"{changes[0].path} differs"
     if changes:

@@ -29,6 +29,7 @@ class Live:
         own: the fields that our manager applied; None where it applied none.
         owned: hash of ``own`` and of when it last changed; "" where there is none.
         managers: the fields of every manager, by name.
+        deleted_at: when its deletion was asked for; "" while nobody has.
         finalizers: what it waits for once it is being deleted.
     """
 
@@ -40,7 +41,7 @@ class Live:
     own: FieldSet | None
     owned: str
     managers: Mapping[str, FieldSet]
-    is_terminating: bool
+    deleted_at: str
     finalizers: tuple[str, ...]
 
     @classmethod
@@ -67,7 +68,7 @@ class Live:
                 for entry in entries
                 if entry is not ours and not entry.get("subresource")
             },
-            is_terminating="deletionTimestamp" in metadata,
+            deleted_at=str(metadata.get("deletionTimestamp") or ""),
             finalizers=tuple(metadata.get("finalizers") or ()),
         )
 
