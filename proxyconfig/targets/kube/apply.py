@@ -1,21 +1,25 @@
 """Entries of a plan, brought to the API server one by one; each ends in an outcome."""
 
+import json
 from typing import Any
 
 from proxyconfig.domain.conditions import Reason
+from proxyconfig.domain.fields import JsonValue
 from proxyconfig.domain.inventory import Record
-from proxyconfig.domain.plan import PlanEntry
+from proxyconfig.domain.plan import PlanEntry, changed_fields
 from proxyconfig.domain.resources import Resource
 from proxyconfig.domain.target import Outcome, OutcomeStatus
 from proxyconfig.targets.kube import compare
 from proxyconfig.targets.kube.client import Client
 from proxyconfig.targets.kube.discovery import ServedKind
 from proxyconfig.targets.kube.errors import ObjectFailedError, ObjectRefusedError
+from proxyconfig.targets.kube.fields import value_at
 from proxyconfig.targets.kube.live import Live
 
 # No object has it: the first write of a cluster is later. An apply with a resource version creates
 # what is not there, and conflicts with what is.
 _NO_VERSION = "1"
+_LONGEST_VALUE = 120
 
 
 class Applier:
@@ -49,7 +53,8 @@ class Applier:
                 self._client.discovery.forget()
             return _outcome(entry, OutcomeStatus.FAILED, error.data["reason"], error.message)
         except ObjectRefusedError as error:
-            return _outcome(entry, OutcomeStatus.REFUSED, error.data["reason"], error.message)
+            message = f"{error.message}{_live_values(entry, error)}"
+            return _outcome(entry, OutcomeStatus.REFUSED, error.data["reason"], message)
 
     def _kind(self, entry: PlanEntry) -> ServedKind:
         group, name, _, _ = entry.identity
@@ -139,6 +144,23 @@ def _with(desired: Resource, **metadata: str) -> dict[str, Any]:
     body: dict[str, Any] = desired.body
     body["metadata"] = {**body["metadata"], **metadata}
     return body
+
+
+def _live_values(entry: PlanEntry, error: ObjectRefusedError) -> str:
+    """What the fields of a conflict hold, as the plan saw it; secrets hidden, long ones cut."""
+    paths = error.data.get("fields")
+    if entry.observed is None or not isinstance(paths, list):
+        return ""
+    body = entry.observed.body
+    held: dict[str, JsonValue] = {path.lstrip("."): value_at(body, path) for path in paths}
+    known: dict[str, JsonValue] = {path: value for path, value in held.items() if value is not None}
+    said = [f"{one.path} is {_short(one.before)}" for one in changed_fields(known, {})]
+    return f" There {'; '.join(said)}." if said else ""
+
+
+def _short(value: JsonValue) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def _being_deleted(entry: PlanEntry, live: Live) -> Outcome:

@@ -143,7 +143,10 @@ def from_answer(answer: Answer, subject: str) -> SluiceError:
     said = " ".join((answer.message, *(str(cause.get("reason")) for cause in answer.causes)))
     fitting = (rule for rule in _TABLE if answer.status in rule.statuses)
     rule = next((rule for rule in fitting if re.search(rule.pattern, said)), _ANYTHING_ELSE)
-    return rule.make(_words(answer, subject, rule.reason), rule.reason, answer)
+    error = rule.make(_words(answer, subject, rule.reason), rule.reason, answer)
+    if rule.reason is Reason.CONFLICT:
+        error.data["fields"] = [str(cause.get("field")) for cause in answer.causes]
+    return error
 
 
 def _words(answer: Answer, subject: str, reason: Reason) -> str:

@@ -6,15 +6,20 @@ Source: structured-merge-diff, fieldpath/serialize.go.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from proxyconfig.domain.fields import JsonValue
+from proxyconfig.domain.resources import canonical_json
 
 # Any: a tree of unknown depth.
 FieldSet: TypeAlias = Mapping[str, Any]
 # Which object it is, which nobody owns.
 _NAMES = {(): {"apiVersion", "kind"}, ("metadata",): {"name", "namespace"}}
+
+_SELECTOR = re.compile(r"\[([^\]]*)\]")
+_KEY = re.compile(r'(\w+)=("[^"]*"|[^,]+)')
 
 
 def project(live: JsonValue, wanted: JsonValue, owned: FieldSet | None) -> JsonValue:
@@ -101,6 +106,30 @@ def owners(path: str, sets: Mapping[str, FieldSet]) -> tuple[str, ...]:
         sets: by manager.
     """
     return tuple(sorted(name for name, owned in sets.items() if _reaches(owned, path.split("."))))
+
+
+def value_at(live: JsonValue, path: str) -> JsonValue:
+    """What stands at a path as a conflict names it: ``.spec.listeners[name="http"].port``.
+
+    None where nothing does.
+    """
+    if not path:
+        return live
+    if isinstance(live, dict):
+        rest = path.removeprefix(".")
+        # Keys may hold dots, as labels do.
+        fitting = (key for key in live if re.match(rf"{re.escape(key)}(?=[.\[]|$)", rest))
+        key = max(fitting, key=len, default="")
+        return value_at(live[key], rest[len(key) :]) if key else None
+    found = _SELECTOR.match(path)
+    if isinstance(live, list) and found:
+        keys = dict(_KEY.findall(found[1]))
+        for item in live:
+            if isinstance(item, dict) and all(
+                canonical_json(item.get(name)).decode() == value for name, value in keys.items()
+            ):
+                return value_at(item, path[found.end() :])
+    return None
 
 
 def _reaches(owned: FieldSet, steps: Sequence[str]) -> bool:

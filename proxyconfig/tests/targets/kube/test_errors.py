@@ -78,7 +78,7 @@ def test_conflict_names_manager_and_fields():
     found = from_answer(answer(409, "Apply failed", causes=CONFLICT), SUBJECT)
 
     assert type(found) is ObjectRefusedError
-    assert found.data == {"reason": "Conflict"}
+    assert found.data == {"reason": "Conflict", "fields": [".spec.hostnames", ".spec.rules"]}
     assert found.message == f'{SUBJECT}: spec.hostnames, spec.rules are managed by "argo".'
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxyconfig.targets.kube.fields import lost, owners, project
+from proxyconfig.targets.kube.fields import lost, owners, project, value_at
 
 PORTS = {
     'k:{"port":53,"protocol":"TCP"}': {".": {}, "f:port": {}},
@@ -95,3 +95,25 @@ def test_owners_of_a_path_hold_it_a_part_of_it_or_all_around_it():
     }
 
     assert owners("spec.rules", sets) == ("above", "here")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (".spec.hostnames", ["a"]),
+        ('.spec.listeners[name="b",port=2].protocol', "TCP"),
+        ('.spec.listeners[name="c"].protocol', None),
+        (".metadata.labels.app.kubernetes.io/name", "x"),
+        (".spec.absent.below", None),
+    ],
+)
+def test_path_of_a_conflict_leads_to_the_live_value(path, value):
+    live = {
+        "metadata": {"labels": {"app": "y", "app.kubernetes.io/name": "x"}},
+        "spec": {
+            "hostnames": ["a"],
+            "listeners": [{"name": "a"}, {"name": "b", "port": 2, "protocol": "TCP"}],
+        },
+    }
+
+    assert value_at(live, path) == value

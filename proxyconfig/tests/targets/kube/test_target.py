@@ -243,7 +243,10 @@ def test_conflict_is_refused_with_manager_and_field(tenant, web):
     (outcome,) = tenant.apply(web)
 
     assert (outcome.status, outcome.reason) == (OutcomeStatus.REFUSED, Reason.CONFLICT)
-    assert outcome.message == f'{web.identity}: spec.hostnames is managed by "kubectl-edit".'
+    assert outcome.message == (
+        f'{web.identity}: spec.hostnames is managed by "kubectl-edit".'
+        ' There spec.hostnames is ["b.example"].'
+    )
     assert live(tenant, web)["spec"]["hostnames"] == ["b.example"]
 
 
