@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxyconfig.domain.fields import JsonValue
+from proxyconfig.domain.inventory import Record
 from proxyconfig.domain.resources import Identity, Resource, by_identity, canonical_json
 
 HIDDEN = "(hidden)"
@@ -46,6 +47,7 @@ class PlanEntry:
     Attributes:
         desired: what it should be; None for a delete.
         observed: what it is; None for a create.
+        record: which live object was compared, for targets that keep an inventory.
     """
 
     action: PlanAction
@@ -54,6 +56,7 @@ class PlanEntry:
     changes: tuple[FieldChange, ...] = ()
     desired: Resource | None = None
     observed: Resource | None = None
+    record: Record | None = None
 
     def plain(self, *, cluster: str = "") -> dict[str, JsonValue]:
         """For storage and API: without the bodies, secrets hidden.
@@ -75,7 +78,11 @@ class PlanEntry:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All entries, deletes first so that what they hold is free, each group by identity."""
+    """All entries, in the order in which they are applied.
+
+    Unless its target knows better: deletes first, so that what they hold is free, each group by
+    identity.
+    """
 
     entries: tuple[PlanEntry, ...]
 
@@ -88,6 +95,15 @@ class Plan:
     def is_empty(self) -> bool:
         """True when the proxy already holds what it should."""
         return not self.changing
+
+    @property
+    def differs(self) -> bool:
+        """True when an object is not as it should be; an update without changes is only sent again
+        so that it is on record.
+        """
+        return any(
+            entry.changes or entry.action is not PlanAction.UPDATE for entry in self.changing
+        )
 
     def count(self, action: PlanAction) -> int:
         """How many entries do ``action``."""

@@ -1,7 +1,7 @@
 """The port between reconciling and a proxy: what every target can do.
 
 A target does I/O and nothing else: it knows no rows and decides nothing. The reconcile service
-drives it: upkeep, observe, plan, apply, probe.
+drives it: upkeep, plan, apply, plan again, probe.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Protocol, Self
 
 from proxyconfig.domain.intent import Intent
-from proxyconfig.domain.plan import PlanAction, PlanEntry
+from proxyconfig.domain.inventory import Inventory, Record
+from proxyconfig.domain.plan import Plan, PlanAction, PlanEntry
 from proxyconfig.domain.resources import Identity, Resource
 
 
@@ -76,6 +77,7 @@ class Outcome:
         status: refused will be refused again until the intent changes; failed may work next time.
         reason: a ``conditions.Reason`` value.
         message: for people; "" when done.
+        record: for the inventory, once done; None where nothing is left or nothing is kept in mind.
     """
 
     identity: Identity
@@ -83,6 +85,7 @@ class Outcome:
     status: OutcomeStatus
     reason: str
     message: str = ""
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,14 @@ class Probe:
 
     Attributes:
         address: what was tried, ``host:port``; "" where there is none.
+        is_pending: the proxy has not come to a verdict yet; no failure.
     """
 
     identity: Identity
     is_serving: bool
     address: str
     message: str
+    is_pending: bool = False
 
 
 class Target(Protocol):
@@ -120,8 +125,12 @@ class Target(Protocol):
         """
         ...
 
-    def observe(self, footprint: Footprint) -> tuple[Resource, ...]:
-        """What the proxy holds for the tenant now, sorted, as its compiler would write it."""
+    def plan(self, desired: Sequence[Resource], footprint: Footprint, inventory: Inventory) -> Plan:
+        """What turns what the proxy holds for the tenant now into ``desired``; writes nothing.
+
+        Args:
+            inventory: the records that earlier outcomes and plans gave; may lack any of them.
+        """
         ...
 
     def apply(self, footprint: Footprint, entries: Sequence[PlanEntry]) -> tuple[Outcome, ...]:

@@ -24,6 +24,9 @@ class Placement(TenantScoped):
         default=list,
         help_text="[{type, status, reason, message, observed_generation, last_transition_time}]",
     )
+    inventory = models.JSONField(
+        default=list, help_text="What the target keeps in mind of each object; domain/inventory.py."
+    )
     sync_state = models.CharField(
         max_length=16,
         choices=[(state.value, state.value) for state in SyncState],

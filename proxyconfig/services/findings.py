@@ -20,6 +20,8 @@ from tenants.errors import SluiceError
 
 _MOST_NAMED = 3
 _VALUE_LENGTH = 60
+# What is wrong is the way to the proxy, not what is asked of it.
+_NOBODY_GETS_IN = frozenset({Reason.CREDENTIAL_REFUSED, Reason.CERTIFICATE_REFUSED})
 
 
 class Findings:
@@ -50,11 +52,12 @@ class Findings:
 
     @property
     def is_serving(self) -> bool:
-        """True when the last probe of this generation found nothing wrong."""
+        """True when the last probe of this generation found nothing wrong, and nothing pending."""
         serving = self._latest(ConditionType.SERVING)
         return (
             serving is not None
             and serving.status is not Status.FALSE
+            and serving.reason != Reason.PENDING
             and serving.observed_generation == self._generation
         )
 
@@ -71,21 +74,27 @@ class Findings:
             ConditionType.ACCEPTED, Status.TRUE, Reason.VALID, "The proxy can do what is asked."
         )
 
-    def unreachable(self, message: str) -> None:
-        """The proxy did not answer, or broke off."""
-        self._add(ConditionType.REACHABLE, Status.FALSE, Reason.PROXY_UNREACHABLE, message)
+    def unreachable(self, error: SluiceError) -> None:
+        """The proxy did not answer, broke off, or let nobody in."""
+        reason = _reason(error, Reason.PROXY_UNREACHABLE)
+        self._add(ConditionType.REACHABLE, Status.FALSE, reason, error.message)
 
     def impossible(self, error: SluiceError) -> None:
         """No retry can help until a person acts."""
         reason = Reason.UNSUPPORTED if error.code == "flavour.unsupported" else Reason.INVALID
+        reason = _reason(error, reason)
+        if reason in _NOBODY_GETS_IN:
+            self.unreachable(error)
+            return
         self._add(ConditionType.ACCEPTED, Status.FALSE, reason, error.message)
         self.programmed(False, reason, error.message)
 
     def refused(self, outcomes: Sequence[Outcome]) -> None:
-        """The proxy will not take some objects as they are."""
+        """The proxy will not take some objects as they are; the first one's reason is shown."""
         message = " ".join(outcome.message for outcome in outcomes)
-        self._add(ConditionType.ACCEPTED, Status.FALSE, Reason.REFUSED, message)
-        self.programmed(False, Reason.REFUSED, message)
+        reason = Reason(outcomes[0].reason)
+        self._add(ConditionType.ACCEPTED, Status.FALSE, reason, message)
+        self.programmed(False, reason, message)
 
     def programmed(self, is_done: bool, reason: Reason, message: str) -> None:
         """Does the proxy hold this generation?"""
@@ -124,10 +133,15 @@ class Findings:
 
     def probed(self, probes: Sequence[Probe]) -> None:
         """What trying the programmed objects gave."""
-        silent = [probe.message for probe in probes if not probe.is_serving]
+        silent = [
+            probe.message for probe in probes if not probe.is_serving and not probe.is_pending
+        ]
+        pending = [probe.message for probe in probes if probe.is_pending]
         tried = [probe.message for probe in probes if probe.address]
         if silent:
             status, reason, said = Status.FALSE, Reason.NOT_ANSWERING, silent
+        elif pending:
+            status, reason, said = Status.UNKNOWN, Reason.PENDING, pending
         elif tried:
             status, reason, said = Status.TRUE, Reason.ANSWERING, tried
         else:
@@ -194,6 +208,12 @@ def _short(value: JsonValue) -> str:
         return "absent"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}…"
+
+
+def _reason(error: SluiceError, otherwise: Reason) -> Reason:
+    """The reason that a target gave with an error."""
+    found = error.data.get("reason")
+    return Reason(str(found)) if found in set(Reason) else otherwise
 
 
 def _readable(known: Iterable[Mapping[str, JsonValue]]) -> list[Condition]:

@@ -1,4 +1,4 @@
-"""One look at a proxy: observe, compare, change where it differs, and judge how it went.
+"""One look at a proxy: compare, change where it differs, and judge how it went.
 
 No transaction is open here. What is found out is gathered in ``Findings`` and ``Rollout``, and ends
 as an ``Ending``, which ``reconcile`` writes.
@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from proxyconfig.domain.conditions import Condition, Reason
 from proxyconfig.domain.intent import Intent
-from proxyconfig.domain.plan import Plan, diff
-from proxyconfig.domain.resources import Resource, resources_hash
+from proxyconfig.domain.inventory import Record
+from proxyconfig.domain.plan import Plan, PlanAction
+from proxyconfig.domain.resources import Identity, Resource, resources_hash
 from proxyconfig.domain.target import Footprint, Outcome, OutcomeStatus, Target
 from proxyconfig.models import Placement
 from proxyconfig.services import environment, findings, lease
@@ -44,6 +45,7 @@ class Look:
     Attributes:
         generation: the tenant's; read before the intent, which may be newer but never older.
         is_behind: the proxy was last brought to an older generation.
+        inventory: what the target keeps in mind, brought up to date as the look goes on.
         unreadable: why there is no intent, if so.
         is_ending: nothing of the tenant is wanted there any more.
         is_paused: the proxy is watched and left as it is.
@@ -58,6 +60,7 @@ class Look:
     intent: Intent
     seen: Findings
     rollout: Rollout
+    inventory: dict[Identity, Record]
     is_behind: bool
     is_ending: bool
     is_paused: bool
@@ -101,16 +104,16 @@ def look_at(look: Look, keeper: Keeper) -> Ending:
             raise look.unreadable
         return _bring(look, keeper)
     except TransientError as error:
-        look.seen.unreachable(error.message)
+        look.seen.unreachable(error)
         look.rollout.step("wait", error.message)
-        return _again(look)
+        return _again(look, at_least=error.retry_after_seconds)
     except (PermanentError, InvalidError) as error:
         look.seen.impossible(error)
         return _failed(look, error.message)
 
 
 def _bring(look: Look, keeper: Keeper) -> Ending:
-    """Observe, compare, and change the proxy where it differs."""
+    """Compare, and change the proxy where it differs."""
     seen = look.seen
     desired = _desired(look)
     target = environment.target_for(look.cluster)
@@ -118,7 +121,7 @@ def _bring(look: Look, keeper: Keeper) -> Ending:
     # What belongs to no tenant is repaired first: without it nothing else can be applied.
     repairs = () if look.is_paused else target.upkeep()
     keeper.check()
-    change = diff(desired, target.observe(footprint))
+    change = _plan(look, target, footprint, desired)
     keeper.check()
     seen.reachable()
     seen.resumed()
@@ -126,15 +129,27 @@ def _bring(look: Look, keeper: Keeper) -> Ending:
         seen.paused(look.generation if change.is_empty else look.placement.observed_generation)
     if change.is_empty:
         return _unchanged(look, target, desired)
-    if not look.is_behind and look.placement.applied_hash == resources_hash(desired):
+    is_as_before = not look.is_behind and look.placement.applied_hash == resources_hash(desired)
+    if is_as_before and change.differs:
         _record_drift(look, change, repairs)
     if look.is_paused:
         seen.programmed(False, Reason.PAUSED_BY_OPERATOR, f"Not applied: {change.summary}.")
         return Ending(conditions=seen.merged(), look_in=target.cadence.check_every)
     outcomes = _apply(look, target, footprint, change, keeper)
-    left = diff(desired, target.observe(footprint))
+    left = _plan(look, target, footprint, desired)
     keeper.check()
     return _judge(look, target, desired, _Tried(outcomes, left, repairs))
+
+
+def _plan(look: Look, target: Target, footprint: Footprint, desired: Sequence[Resource]) -> Plan:
+    """What there is to do; the inventory forgets what is on neither side."""
+    change = target.plan(desired, footprint, look.inventory)
+    for identity in look.inventory.keys() - {entry.identity for entry in change.entries}:
+        del look.inventory[identity]
+    for entry in change.entries:
+        if entry.action is PlanAction.KEEP and entry.record is not None:
+            look.inventory[entry.identity] = entry.record
+    return change
 
 
 def _desired(look: Look) -> tuple[Resource, ...]:
@@ -189,10 +204,21 @@ def _apply(
     for done, entry in enumerate(change.changing):
         look.rollout.step(f"{entry.action.value} {entry.identity}{where}", entry.reason, done=done)
         _show_progress(look)
-        outcomes.extend(target.apply(footprint, [entry]))
+        for outcome in target.apply(footprint, [entry]):
+            _remember(look, outcome)
+            outcomes.append(outcome)
         keeper.check()
     look.rollout.step("check", "Looking at the proxy again", done=len(change.changing))
     return outcomes
+
+
+def _remember(look: Look, outcome: Outcome) -> None:
+    if outcome.status is not OutcomeStatus.DONE:
+        return
+    if outcome.record is None:
+        look.inventory.pop(outcome.identity, None)
+    else:
+        look.inventory[outcome.identity] = outcome.record
 
 
 def _show_progress(look: Look) -> None:
@@ -283,9 +309,14 @@ def _waiting(look: Look, reason: Reason, message: str) -> Ending:
     return _again(look)
 
 
-def _again(look: Look) -> Ending:
-    """It may work the next time."""
+def _again(look: Look, *, at_least: float = 0.0) -> Ending:
+    """It may work the next time.
+
+    Args:
+        at_least: seconds that the proxy asked to wait.
+    """
     wait = backoff(look.placement.attempts, jitter=random.random())  # noqa: S311 - no secret
+    wait = max(wait, timedelta(seconds=at_least))
     return Ending(conditions=look.seen.merged(), state=ChangeState.APPLYING, look_in=wait)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from proxyconfig.domain import inventory
 from proxyconfig.domain.intent import Intent
 from proxyconfig.models import Revision
 from proxyconfig.services import findings, lease, placements, revisions
@@ -90,6 +91,7 @@ def _claim(placement_id: int) -> Look | None:
         seen=Findings(placement.conditions, generation=generation),
         # What was brought here already needs no report.
         rollout=Rollout(tenant, wanted.plan_id if is_behind else None, generation=generation),
+        inventory=inventory.parse(placement.inventory),
         is_behind=is_behind,
         is_ending=is_ending,
         is_paused=is_paused(tenant, now) and not suspended,
@@ -172,6 +174,9 @@ def _columns(look: Look, ending: Ending, *, has_moved_on: bool) -> dict[str, Any
         **findings.stored(ending.conditions, generation=look.generation),
         **ending.values,
     }
+    held = inventory.plain(look.inventory)
+    if held != look.placement.inventory:
+        columns["inventory"] = held
     later = now + ending.look_in
     if ending.is_done:
         return columns | {

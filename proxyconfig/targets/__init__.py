@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxyconfig.domain.target import Cadence, Target
+from proxyconfig.targets.kube import KubeTarget
 from proxyconfig.targets.local import LocalTarget
 
 
@@ -24,4 +25,7 @@ class TargetKind:
     cadence: Cadence
 
 
-TARGETS: Mapping[str, TargetKind] = {"local": TargetKind(LocalTarget, LocalTarget.cadence)}
+TARGETS: Mapping[str, TargetKind] = {
+    "gateway": TargetKind(KubeTarget, KubeTarget.cadence),
+    "local": TargetKind(LocalTarget, LocalTarget.cadence),
+}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from proxyconfig.domain.compilers.local import CADDY_SERVER
-from proxyconfig.domain.plan import PlanAction, PlanEntry
+from proxyconfig.domain.inventory import Inventory
+from proxyconfig.domain.plan import Plan, PlanAction, PlanEntry, diff
 from proxyconfig.domain.resources import Resource
 from proxyconfig.domain.target import Cadence, Footprint, Outcome, Probe
 from proxyconfig.targets.local.caddy import Caddy
@@ -41,6 +42,10 @@ class LocalTarget:
     def upkeep(self) -> tuple[str, ...]:
         """Restore Caddy's base configuration; the egress proxy has none."""
         return self._caddy.upkeep()
+
+    def plan(self, desired: Sequence[Resource], footprint: Footprint, inventory: Inventory) -> Plan:
+        """Desired against observed; both halves are read whole, so no inventory is needed."""
+        return diff(desired, self.observe(footprint))
 
     def observe(self, footprint: Footprint) -> tuple[Resource, ...]:
         """The tenant's servers and egress entry, sorted."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 
-from proxyconfig.domain.plan import PlanEntry
+from proxyconfig.domain.inventory import Inventory
+from proxyconfig.domain.plan import Plan, PlanEntry
 from proxyconfig.domain.resources import Resource
 from proxyconfig.domain.target import Footprint, Outcome, Probe
 from proxyconfig.targets.local import LocalTarget
@@ -110,8 +111,11 @@ class InterruptedTarget:
         self._call("upkeep")
         return self._target.upkeep()
 
+    def plan(self, desired: Sequence[Resource], footprint: Footprint, inventory: Inventory) -> Plan:
+        self._call("plan")
+        return self._target.plan(desired, footprint, inventory)
+
     def observe(self, footprint: Footprint) -> tuple[Resource, ...]:
-        self._call("observe")
         return self._target.observe(footprint)
 
     def apply(self, footprint: Footprint, entries: Sequence[PlanEntry]) -> tuple[Outcome, ...]:

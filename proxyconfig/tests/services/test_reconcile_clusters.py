@@ -9,15 +9,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from proxyconfig.domain import inventory
 from proxyconfig.models import Placement, Plan, Revision
 from proxyconfig.services import placements, rollout
 from proxyconfig.services.reconcile import reconcile
 from proxyconfig.targets.local import LocalTarget
 from proxyconfig.tests.services.conftest import register
+from proxyconfig.tests.services.memory_proxy import record_of
 from proxyconfig.tests.services.wishes import both, network, wish, with_egress, with_ingress
 from proxyconfig.tests.targets.local_processes import PATIENCE_SECONDS, wait_until
-from tenants.domain.states import ChangeState, OperationState, SyncState
-from tenants.errors import TransientError
+from tenants.domain.states import ChangeState, Health, OperationState, SyncState
+from tenants.errors import PermanentError, TransientError
 from tenants.models import AuditEntry, Operation, Tenant, platform_scope
 from tenants.tests.factories import ClusterFactory
 
@@ -143,7 +145,7 @@ def test_placement_ends_only_once_the_proxy_has_confirmed(acme, a, on_a, on_b, m
 
     def put_back(name):
         calls.append(name)
-        if calls == ["upkeep", "observe", "apply", "apply", "observe"]:
+        if calls == ["upkeep", "plan", "apply", "apply", "plan"]:
             memories["a"].held.update(foreign)
 
     memories["a"].before = put_back
@@ -351,7 +353,7 @@ def test_plan_is_applied_when_both_clusters_settle_at_once(acme, a, b, on_a, on_
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("slow", ["upkeep", "observe", "apply", "probe"])
+@pytest.mark.parametrize("slow", ["upkeep", "plan", "apply", "probe"])
 def test_lease_is_kept_through_each_slow_call(acme, on_a, memories, monkeypatch, slow):
     cadence = replace(LocalTarget.cadence, lease_seconds=0.3)
     register(monkeypatch, "memory", memories.__getitem__, cadence=cadence)
@@ -372,3 +374,86 @@ def test_lease_is_kept_through_each_slow_call(acme, on_a, memories, monkeypatch,
     assert len(calls) <= 2
     assert the(Placement).observed_generation == 1
     assert state_of_plan() == ChangeState.APPLIED
+
+
+def test_inventory_is_kept_with_the_ending_and_handed_back(acme, a, on_a, memories):
+    wish(acme, on_a)
+    look_at(a)
+
+    held = memories["a"].held
+    assert inventory.parse(the(Placement).inventory) == {
+        identity: record_of(resource) for identity, resource in held.items()
+    }
+    look_at(a)
+    assert len(memories["a"].inventories[-1]) == len(held) == 2
+
+
+def test_inventory_of_an_apply_that_broke_off_is_kept(acme, a, on_a, memories):
+    wish(acme, on_a)
+    calls = []
+
+    def break_off(name):
+        calls.append(name)
+        if calls == ["upkeep", "plan", "apply", "apply"]:
+            raise TransientError("the cluster went away", retry_after_seconds=20)
+
+    memories["a"].before = break_off
+    look_at(a)
+
+    placement = the(Placement)
+    assert len(placement.inventory) == len(memories["a"].held) == 1
+    assert placement.next_attempt_at > timezone.now() + timedelta(seconds=15)
+
+
+def test_inventory_forgets_what_is_on_neither_side(acme, a, on_a, memories):
+    wish(acme, on_a)
+    look_at(a)
+    gone = ["", "EgressTenant", "", "other", "uid", "sent", "owned", 1]
+    with platform_scope("test"):
+        Placement.objects.update(inventory=[*the(Placement).inventory, gone])
+
+    look_at(a)
+
+    assert len(the(Placement).inventory) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "condition"),
+    [
+        (
+            PermanentError("expired", data={"reason": "CredentialRefused"}),
+            ("Reachable", "CredentialRefused"),
+        ),
+        (TransientError("busy", data={"reason": "Throttled"}), ("Reachable", "Throttled")),
+        (PermanentError("too old", data={"reason": "KindMissing"}), ("Accepted", "KindMissing")),
+    ],
+)
+def test_reason_that_a_target_gives_is_the_conditions_reason(
+    acme, a, on_a, memories, error, condition
+):
+    wish(acme, on_a)
+
+    def fail(name):
+        raise error
+
+    memories["a"].before = fail
+    look_at(a)
+
+    found = {(entry["type"], entry["reason"]): entry for entry in the(Placement).conditions}
+    assert found[condition]["status"] == "False"
+
+
+def test_proxy_without_a_verdict_yet_is_progressing_and_asked_again(acme, a, on_a, memories):
+    wish(acme, on_a)
+    memories["a"].is_pending = True
+    look_at(a)
+
+    placement = the(Placement)
+    serving = next(entry for entry in placement.conditions if entry["type"] == "Serving")
+    assert (serving["status"], serving["reason"]) == ("Unknown", "Pending")
+    assert (placement.sync_state, placement.health) == (SyncState.IN_SYNC, Health.PROGRESSING)
+
+    memories["a"].is_pending = False
+    look_at(a)
+
+    assert the(Placement).health == Health.HEALTHY

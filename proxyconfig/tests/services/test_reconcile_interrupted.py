@@ -19,7 +19,7 @@ from tenants.models import Tenant, platform_scope
 
 pytestmark = pytest.mark.django_db
 
-# A first reconcile: upkeep, observe, two applies, observe again, probe.
+# A first reconcile: upkeep, plan, two applies, plan again, probe.
 CALLS = 6
 
 
