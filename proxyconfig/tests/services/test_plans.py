@@ -1,8 +1,10 @@
 """Rows hold only what is approved: what waits, what merges, what is refused, and what it leaves."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from proxyconfig.domain import edits, objects
 from proxyconfig.domain.edits import IngressDraft
