@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from proxyconfig.domain import fields as field_types
 from proxyconfig.domain import guardrails, intent
-from proxyconfig.domain.compilers.local import UNSUPPORTED
+from proxyconfig.domain.compilers import gateway, local
 from proxyconfig.domain.conditions import NEXT_STEP, ConditionType, Reason
 from proxyconfig.domain.limits import Limits
 from tenants.domain import roles, states
@@ -171,8 +171,9 @@ def _callee(call: ast.Call) -> str:
 
 def test_each_error_code_is_explained():
     documented = set(first_cells(REFERENCE / "errors.md"))
+    refused = {*local.UNSUPPORTED, *gateway.UNSUPPORTED}
 
-    assert (raised_codes() | complaint_codes() | set(UNSUPPORTED)) - documented == set()
+    assert (raised_codes() | complaint_codes() | refused) - documented == set()
 
 
 def test_no_error_code_is_explained_that_is_never_raised():
@@ -238,6 +239,15 @@ def test_each_choice_of_an_intent_is_explained():
     )
 
     assert {member.value for enum in choices for member in enum} - named == set()
+
+
+def test_each_field_is_explained_as_the_gateway_flavour_takes_it():
+    text = (REFERENCE / "flavours.md").read_text()
+    section = text[text.index("## Gateway API: fields") :]
+
+    assert dict(re.findall(r"^\| `([^`]+)` \| (\w+) \|", section, re.MULTILINE)) == {
+        field: coverage.value for field, coverage in gateway.COVERAGE.items()
+    }
 
 
 def test_each_finding_of_the_guardrails_is_explained():

@@ -20,6 +20,7 @@ def unsupported(intent: Intent) -> list[Problem]:
     problems = [
         problem
         for cluster in _clusters(intent)
+        if cluster.flavour in COMPILERS
         for problem in COMPILERS[cluster.flavour].unsupported(intent.on(cluster.name))
     ]
     return list(dict.fromkeys(problems))
@@ -33,6 +34,7 @@ def proxy_changes(before: Intent, after: Intent, *, tenant: Tenant) -> list[dict
     return [
         {"cluster": cluster.name, **entry.plain()}
         for cluster in _clusters(before, after)
+        if environment.can_compile(cluster.flavour)
         for entry in diff(
             _compiled(cluster, after, tenant), _compiled(cluster, before, tenant)
         ).changing
@@ -47,8 +49,4 @@ def _compiled(cluster: Cluster, intent: Intent, tenant: Tenant) -> tuple[Resourc
 
 def _clusters(*intents: Intent) -> Iterable[Cluster]:
     names = {name for intent in intents for name in intent.clusters}
-    return [
-        cluster
-        for cluster in Cluster.objects.filter(name__in=names).order_by("name")
-        if cluster.flavour in COMPILERS
-    ]
+    return Cluster.objects.filter(name__in=names).order_by("name")

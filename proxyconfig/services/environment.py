@@ -27,16 +27,21 @@ def egress_password(tenant_id: int) -> str:
     return hmac.new(secret, f"egress:{tenant_id}".encode(), hashlib.sha256).hexdigest()
 
 
+def can_compile(flavour: str) -> bool:
+    """True when there is a compiler, and what it is told beside the intent."""
+    return flavour in COMPILERS and flavour in ENVIRONMENTS
+
+
 def compiler_for(flavour: str) -> Compiler:
     """The compiler of a cluster's flavour.
 
     Raises:
         PermanentError: this version of Sluice has none.
     """
-    if flavour not in COMPILERS:
+    if not can_compile(flavour):
         raise PermanentError(
             f"This version of Sluice cannot keep a proxy of flavour {flavour}. Use a cluster of"
-            f" flavour {', '.join(COMPILERS)}.",
+            f" flavour {', '.join(filter(can_compile, COMPILERS))}.",
             code="flavour.unsupported",
         )
     return COMPILERS[flavour]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxyconfig.domain.compilers import local
+from proxyconfig.domain.compilers import gateway, local
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.problems import Problem
 from proxyconfig.domain.resources import Resource
@@ -29,5 +29,6 @@ class Compiler:
 
 
 COMPILERS: Mapping[str, Compiler] = {
+    "gateway": Compiler(gateway.compile, gateway.unsupported, gateway.GatewayEnvironment),
     "local": Compiler(local.compile, local.unsupported, local.LocalEnvironment),
 }
