@@ -22,6 +22,9 @@ from django.db import connections
 from deploy.local import convert_model
 from deploy.local.install import BROWSERS
 from deploy.local.private_services import PrivateServices
+from tests.envtest import kube_namespace, kube_server
+
+__all__ = ["kube_namespace", "kube_server"]
 
 _SERVICES = PrivateServices()
 os.environ.update(_SERVICES.env)

@@ -53,6 +53,21 @@ class Reason(StrEnum):
     NOTHING_TO_SERVE = "NothingToServe"
     PAUSED_BY_OPERATOR = "PausedByOperator"
     SUSPENDED_BY_OPERATOR = "SuspendedByOperator"
+    CREDENTIAL_REFUSED = "CredentialRefused"
+    CERTIFICATE_REFUSED = "CertificateRefused"
+    THROTTLED = "Throttled"
+    TIMED_OUT = "TimedOut"
+    SERVER_ERROR = "ServerError"
+    FORBIDDEN = "Forbidden"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    NAMESPACE_MISSING = "NamespaceMissing"
+    NAMESPACE_TERMINATING = "NamespaceTerminating"
+    KIND_MISSING = "KindMissing"
+    CONFLICT = "Conflict"
+    NAME_TAKEN = "NameTaken"
+    CHANGED_MEANWHILE = "ChangedMeanwhile"
+    BEING_DELETED = "BeingDeleted"
+    WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
     FAILED = "Failed"
 
 
@@ -70,6 +85,41 @@ NEXT_STEP: Mapping[Reason, str] = {
     Reason.NOTHING_TO_SERVE: "Add an ingress policy to open a listener.",
     Reason.PAUSED_BY_OPERATOR: "Resume the tenant when the proxy should follow its policies again.",
     Reason.SUSPENDED_BY_OPERATOR: "Resume the tenant when its addresses should answer again.",
+    Reason.CREDENTIAL_REFUSED: (
+        "Give the cluster a new token or kubeconfig; look at when the old one expired."
+    ),
+    Reason.CERTIFICATE_REFUSED: (
+        "Compare the connection's certificate authority and address with the cluster's."
+    ),
+    Reason.THROTTLED: (
+        "Nothing; Sluice waits as long as the API server asks. If it stays, look at its load."
+    ),
+    Reason.TIMED_OUT: (
+        "Nothing; Sluice tries again. If it stays, look at the network and the server's load."
+    ),
+    Reason.SERVER_ERROR: (
+        "Read the API server's words in the message, and its log; Sluice tries again by itself."
+    ),
+    Reason.FORBIDDEN: "Grant Sluice's identity on the cluster the right that the message names.",
+    Reason.QUOTA_EXCEEDED: (
+        "Raise the namespace's ResourceQuota, or remove objects that count for it."
+    ),
+    Reason.NAMESPACE_MISSING: "Create the namespace on the cluster; Sluice goes on by itself.",
+    Reason.NAMESPACE_TERMINATING: (
+        "Wait until the namespace is gone and create it again, or remove it from the tenant."
+    ),
+    Reason.KIND_MISSING: "Install the definitions (CRDs) of the kind that the message names.",
+    Reason.CONFLICT: (
+        "Remove the field from that manager's object, or let the cluster's settings take over."
+    ),
+    Reason.NAME_TAKEN: (
+        "Rename or delete the object that the message names; Sluice never takes it over."
+    ),
+    Reason.CHANGED_MEANWHILE: "Nothing; Sluice compares again.",
+    Reason.BEING_DELETED: "Look at the controller whose finalizers the message names.",
+    Reason.WEBHOOK_UNAVAILABLE: (
+        "Look at the webhook that the message names; Sluice tries again by itself."
+    ),
     Reason.FAILED: "Read the message and the worker's log; it is tried again by itself.",
 }
 
