@@ -14,9 +14,7 @@ _EGRESS = {"collection": "egress-policies"}
 
 urlpatterns = [
     path("platform/clusters/<slug:name>/", cluster_views.cluster_detail, name="cluster-detail"),
-    path(
-        "platform/clusters/<slug:name>/check/", cluster_views.cluster_check, name="cluster-check"
-    ),
+    path("platform/clusters/<slug:name>/check/", cluster_views.cluster_check, name="cluster-check"),
     path(_NETWORKS, network_views.network_list, name="network-list"),
     path(f"{_NETWORKS}<slug:collection>/new/", object_views.network_create, name="network-create"),
     path(

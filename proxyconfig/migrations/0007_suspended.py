@@ -4,15 +4,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('proxyconfig', '0006_drop_policy_tables'),
+        ("proxyconfig", "0006_drop_policy_tables"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='placement',
-            name='sync_state',
-            field=models.CharField(choices=[('InSync', 'InSync'), ('OutOfSync', 'OutOfSync'), ('Drifted', 'Drifted'), ('Unknown', 'Unknown'), ('Paused', 'Paused'), ('Suspended', 'Suspended')], default='Unknown', max_length=16),
+            model_name="placement",
+            name="sync_state",
+            field=models.CharField(
+                choices=[
+                    ("InSync", "InSync"),
+                    ("OutOfSync", "OutOfSync"),
+                    ("Drifted", "Drifted"),
+                    ("Unknown", "Unknown"),
+                    ("Paused", "Paused"),
+                    ("Suspended", "Suspended"),
+                ],
+                default="Unknown",
+                max_length=16,
+            ),
         ),
     ]

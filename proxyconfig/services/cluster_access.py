@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
+from proxyconfig.domain.compilers import COMPILERS
 from proxyconfig.models.access import AccessMethod, ClusterAccess, DriftPolicy
 from proxyconfig.services import sealing
 from proxyconfig.targets.kube import preflight
@@ -117,9 +118,9 @@ def check(cluster_id: int) -> None:
         return
     asked_at = row.saved_at
     try:
-        found = preflight.check(connection_of(row), flavour=row.cluster.flavour)
+        found = _look(row)
     except SluiceError as error:
-        found = preflight.Report(problems=(preflight.Missing("connection", error.message),))
+        found = preflight.Report(problems=(preflight.Missing("Connection", error.message),))
     with platform_scope("cluster check"):
         news = {
             "checked_at": timezone.now(),
@@ -129,6 +130,17 @@ def check(cluster_id: int) -> None:
             news |= {"version": found.version, "served": [list(kind) for kind in found.served]}
         # One that was saved meanwhile has a check of its own.
         ClusterAccess.objects.filter(pk=row.pk, saved_at=asked_at).update(**news)
+
+
+def _look(row: ClusterAccess) -> preflight.Report:
+    if row.cluster.flavour not in COMPILERS:
+        says = "This version of Sluice cannot program this kind of proxy yet."
+        return preflight.Report(problems=(preflight.Missing("Proxy", says),))
+    return preflight.check(
+        connection_of(row),
+        gateway_class=row.gateway_class,
+        proxy_namespaces=row.proxy_namespaces,
+    )
 
 
 def connected() -> list[int]:
