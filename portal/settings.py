@@ -20,6 +20,8 @@ RUN_DIR = Path(env.text("SLUICE_RUN_DIR", str(VAR_DIR / "run")))
 
 DEBUG = env.flag("SLUICE_DEBUG")
 SECRET_KEY = env.text("SLUICE_SECRET_KEY")
+# The first encrypts the credentials of clusters, all of them decrypt: so a key is replaced.
+ENCRYPTION_KEYS = env.words("SLUICE_ENCRYPTION_KEYS")
 # The name under which the ingress door hands on what came to any tenant's address.
 INGRESS_HOST = "ingress.invalid"
 ALLOWED_HOSTS = [*env.words("SLUICE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]"), INGRESS_HOST]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from proxyconfig.ui import network_views, object_views, platform_views, views
+from proxyconfig.ui import cluster_views, network_views, object_views, platform_views, views
 
 app_name = "proxyconfig"
 
@@ -13,6 +13,8 @@ _INGRESS = {"collection": "ingress-policies"}
 _EGRESS = {"collection": "egress-policies"}
 
 urlpatterns = [
+    path("platform/clusters/<slug:name>/", cluster_views.cluster_detail, name="cluster-detail"),
+    path("platform/clusters/<slug:name>/check/", cluster_views.cluster_check, name="cluster-check"),
     path(_NETWORKS, network_views.network_list, name="network-list"),
     # No collection is called ``new``, and an object may be: its page has the collection first.
     path(f"{_NETWORKS}new/<slug:collection>/", object_views.network_create, name="network-create"),

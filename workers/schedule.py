@@ -15,6 +15,11 @@ BEAT: Final[dict[str, dict[str, object]]] = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": 2.0},
     },
+    "proxyconfig.check_clusters": {
+        "task": "proxyconfig.check_clusters",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "tenants.seal_audit": {
         "task": "tenants.seal_audit",
         "schedule": 1.0,

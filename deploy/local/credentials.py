@@ -2,6 +2,7 @@
 default.
 """
 
+import base64
 import json
 import os
 import secrets
@@ -24,6 +25,7 @@ class Credentials:
     app_password: str
     redis_password: str
     admin_password: str
+    encryption_key: str
     first_login_shown: bool = False
 
 
@@ -35,7 +37,12 @@ def load_or_create(file: Path) -> Credentials:
     """
     try:
         content = json.loads(file.read_text())
-        return Credentials(**content)
+        if "encryption_key" in content:
+            return Credentials(**content)
+        # A file of an earlier version; nothing was encrypted yet.
+        completed = Credentials(**content, encryption_key=_encryption_key())
+        save(file, completed)
+        return completed
     except FileNotFoundError:
         created = _generate()
         save(file, created)
@@ -65,6 +72,11 @@ def mark_first_login_shown(file: Path, credentials: Credentials) -> None:
     save(file, replace(credentials, first_login_shown=True))
 
 
+def _encryption_key() -> str:
+    """As Fernet wants it: 32 random bytes in the URL's base64."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
 def _generate() -> Credentials:
     return Credentials(
         secret_key=secrets.token_urlsafe(64),
@@ -72,5 +84,6 @@ def _generate() -> Credentials:
         owner_password=secrets.token_urlsafe(32),
         app_password=secrets.token_urlsafe(32),
         redis_password=secrets.token_urlsafe(32),
+        encryption_key=_encryption_key(),
         admin_password="".join(secrets.choice(_LEGIBLE) for _ in range(16)),
     )

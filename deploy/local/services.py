@@ -104,7 +104,13 @@ class Plan:
     @property
     def _stranger(self) -> dict[str, str]:
         """For programs that are not Sluice's own: no secret at all."""
-        return _without(self._running, "DATABASE_URL", "REDIS_URL", "SLUICE_SECRET_KEY")
+        return _without(
+            self._running,
+            "DATABASE_URL",
+            "REDIS_URL",
+            "SLUICE_SECRET_KEY",
+            "SLUICE_ENCRYPTION_KEYS",
+        )
 
     def units(self) -> list[Unit]:
         """Everything, in the order in which it is best read."""
@@ -119,6 +125,7 @@ class Plan:
         """What the operator may set otherwise."""
         cache = self.layout.var / "cache"
         defaults = {
+            "SLUICE_ENCRYPTION_KEYS": self.credentials.encryption_key,
             "SLUICE_GENERATOR": str(self.generator),
             # HOME may be empty or read-only; nothing is to be left in it in any case.
             "HF_HOME": str(cache / "huggingface"),

@@ -3,6 +3,7 @@
 Pure but for the clusters' rows: no proxy is spoken to.
 """
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from proxyconfig.domain.plan import diff
 from proxyconfig.domain.problems import Problem
 from proxyconfig.domain.resources import Resource
 from proxyconfig.services import environment
+from tenants.errors import PermanentError, TransientError
 from tenants.models.tenant import Cluster, Tenant
 
 
@@ -29,16 +31,17 @@ def unsupported(intent: Intent) -> list[Problem]:
 def proxy_changes(before: Intent, after: Intent, *, tenant: Tenant) -> list[dict[str, Any]]:
     """What a change does to the proxies' objects, by cluster; for storage and pages.
 
-    A cluster of a flavour without a compiler adds nothing: reconciling says so on its placement.
+    A cluster without a compiler, or not connected yet, adds nothing: reconciling says so on its
+    placement.
     """
-    return [
-        {"cluster": cluster.name, **entry.plain()}
-        for cluster in _clusters(before, after)
-        if environment.can_compile(cluster.flavour)
-        for entry in diff(
-            _compiled(cluster, after, tenant), _compiled(cluster, before, tenant)
-        ).changing
-    ]
+    lines: list[dict[str, Any]] = []
+    for cluster in _clusters(before, after):
+        with contextlib.suppress(PermanentError, TransientError):
+            now, was = (_compiled(cluster, intent, tenant) for intent in (after, before))
+            lines += [
+                {"cluster": cluster.name, **entry.plain()} for entry in diff(now, was).changing
+            ]
+    return lines
 
 
 def _compiled(cluster: Cluster, intent: Intent, tenant: Tenant) -> tuple[Resource, ...]:

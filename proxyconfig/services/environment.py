@@ -11,13 +11,18 @@ from typing import Any
 from django.conf import settings
 
 from proxyconfig.domain.compilers import COMPILERS, Compiler
+from proxyconfig.domain.compilers.gateway import GatewayEnvironment
 from proxyconfig.domain.compilers.local import LocalEnvironment
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.resources import Resource
 from proxyconfig.domain.target import UNKNOWN_CADENCE, Cadence, Target
+from proxyconfig.models.access import DriftPolicy
+from proxyconfig.services import cluster_access
 from proxyconfig.targets import TARGETS
+from proxyconfig.targets.kube import KubeSettings
 from proxyconfig.targets.local import LocalSettings
 from tenants.errors import PermanentError
+from tenants.models.claim import NamespaceClaim
 from tenants.models.tenant import Cluster, Tenant
 
 
@@ -92,6 +97,36 @@ def _local_settings(cluster: Cluster) -> LocalSettings:
     )
 
 
+def _gateway_environment(cluster: Cluster, tenant: Tenant) -> GatewayEnvironment:
+    access = cluster_access.connected_to(cluster)
+    return GatewayEnvironment(
+        gateway_class=access.gateway_class,
+        versions=tuple((group, kind, version) for group, kind, version in access.served),
+        proxy_namespaces=tuple(access.proxy_namespaces),
+        gateway_namespace=_oldest_namespace(cluster, tenant),
+    )
+
+
+def _oldest_namespace(cluster: Cluster, tenant: Tenant) -> str:
+    """Which stays where it is when others are added; "" while there is none."""
+    rows = NamespaceClaim.objects.filter(tenant=tenant, cluster=cluster, plan=None)
+    return rows.order_by("pk").values_list("name", flat=True).first() or ""
+
+
+def _kube_settings(cluster: Cluster) -> KubeSettings:
+    access = cluster_access.connected_to(cluster)
+    return KubeSettings(
+        connection=cluster_access.connection_of(access),
+        takes_over=access.drift_policy == DriftPolicy.HEAL,
+    )
+
+
 # Any: each flavour's compiler wants another environment, and each target other settings.
-ENVIRONMENTS: Mapping[str, Callable[[Cluster, Tenant], Any]] = {"local": _local_environment}
-SETTINGS: Mapping[str, Callable[[Cluster], Any]] = {"local": _local_settings}
+ENVIRONMENTS: Mapping[str, Callable[[Cluster, Tenant], Any]] = {
+    "gateway": _gateway_environment,
+    "local": _local_environment,
+}
+SETTINGS: Mapping[str, Callable[[Cluster], Any]] = {
+    "gateway": _kube_settings,
+    "local": _local_settings,
+}

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from proxyconfig.services import connections, decisions
+from proxyconfig.services import cluster_access, connections, decisions
 from proxyconfig.services import reconcile as service
 from workers.celery import app
 
@@ -19,6 +19,7 @@ SWEEP_LIMIT = 200
 ROUTINE_PRIORITY = 6
 # Once its placement is found by the next sweep, a message that waited so long is worth nothing.
 EXPIRES_SECONDS = 10.0
+CLUSTER_SECONDS = 60.0
 # What one sweep deletes at most, in batches.
 MOST_BATCHES = 100
 
@@ -45,6 +46,21 @@ def sweep() -> int:
             args=(placement_id,), priority=ROUTINE_PRIORITY, expires=EXPIRES_SECONDS
         )
     return len(due)
+
+
+@app.task(name="proxyconfig.check_cluster", soft_time_limit=60, time_limit=90)
+def check_cluster(cluster_id: int) -> None:
+    """Test how Sluice reaches a cluster, and what it may do there."""
+    cluster_access.check(cluster_id)
+
+
+@app.task(name="proxyconfig.check_clusters", soft_time_limit=10, time_limit=20)
+def check_clusters() -> None:
+    """Have each cluster that has an API server tested."""
+    for cluster_id in cluster_access.connected():
+        check_cluster.apply_async(
+            args=(cluster_id,), priority=ROUTINE_PRIORITY, expires=CLUSTER_SECONDS
+        )
 
 
 @app.task(name="proxyconfig.expire_plans", soft_time_limit=60, time_limit=90)

@@ -1,5 +1,6 @@
+import json
 import stat
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 
 import pytest
 
@@ -27,6 +28,19 @@ def test_only_the_owner_can_read_the_file(tmp_path):
     credentials.load_or_create(file)
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_file_of_an_earlier_version_gets_what_it_lacks_once(tmp_path):
+    file = tmp_path / "secrets.json"
+    created = asdict(credentials.load_or_create(file))
+    del created["encryption_key"]
+    file.write_text(json.dumps(created))
+
+    completed = credentials.load_or_create(file)
+
+    assert {**asdict(completed), **created} == asdict(completed)
+    assert completed.encryption_key
+    assert credentials.load_or_create(file) == completed
 
 
 def test_first_login_is_shown_once(tmp_path):

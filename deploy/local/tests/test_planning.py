@@ -37,6 +37,7 @@ def test_no_process_but_the_bootstrap_gets_the_powerful_url(layout):
     [
         ("owner_password", {"egress", "portal", "ingress", "default", "ingest", "engine", "beat"}),
         ("secret_key", set()),
+        ("encryption_key", set()),
         ("app_password", set()),
         ("redis_password", set()),
     ],

@@ -114,6 +114,18 @@ class Client:
         left = _checked(answer, f"{kind.kind} {namespace}/{name}")
         return None if left.get("kind") == "Status" else left
 
+    def may(self, group: str, resource: str, verb: str) -> bool:
+        """True when this identity may do ``verb`` to a resource (plural) in all namespaces."""
+        attributes = {"group": group, "resource": resource, "verb": verb}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = _checked(self._call("POST", path, review), "Review of rights")
+        return bool(answer["status"]["allowed"])
+
     def _call(
         self,
         method: str,
