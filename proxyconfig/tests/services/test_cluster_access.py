@@ -82,7 +82,9 @@ def test_credential_is_neither_kept_nor_recorded_in_the_clear(ada, east, broker,
 
 def test_credential_that_is_left_empty_stays(ada, east, broker, kube_server):
     connect(ada, east, **by_token(kube_server, "admin"))
-    connect(ada, east, **by_token(kube_server, "admin", credential="", drift_policy=DriftPolicy.REPORT))
+    connect(
+        ada, east, **by_token(kube_server, "admin", credential="", drift_policy=DriftPolicy.REPORT)
+    )
 
     assert checked(east).is_healthy
     assert saved().drift_policy == "report"
