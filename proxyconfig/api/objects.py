@@ -30,6 +30,7 @@ from proxyconfig.services import allocate, change_sets, plans
 from proxyconfig.services.rows import build_intent
 from tenants.api import filters
 from tenants.api.views import TenantViewSet
+from tenants.domain.numbers import whole_number
 from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState
 from tenants.errors import ConflictError, NotVisibleError, PreconditionError
@@ -275,10 +276,11 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         if asked is None:
             return None
         own = change_sets.open_change_sets(self.tenant, self.actor)
-        plan = own.filter(pk=int(asked)).first() if asked.isdecimal() else None
+        number = whole_number(asked)
+        plan = None if number is None else own.filter(pk=number).first()
         if plan is None:
             raise ValidationError(
-                {"change_set": [f"{asked} is no plan of yours that waits; see /plans."]}
+                {"change_set": [f"{asked[:19]} is no plan of yours that waits; see /plans."]}
             )
         plan.tenant = self.tenant
         return plan

@@ -13,6 +13,7 @@ from django.db import transaction
 from proxyconfig.services.rows import build_intent
 from tenants import locks
 from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.numbers import whole_number
 from tenants.errors import InvalidError
 from tenants.models.tenant import Cluster, Tenant
 from tenants.models.vrf import Vrf
@@ -83,10 +84,11 @@ def _segment(tenant: Tenant, values: Values, lock: bool) -> Values:
 
 def _length(text: str) -> int:
     _, _, length = text.partition("/")
-    if not length.isdecimal() or not 1 <= int(length) <= 128:
+    number = whole_number(length, most=128)
+    if not number:
         says = f"{text!r} names no size; write next/24, or next/64 for IPv6"
         raise InvalidError(f"{says}.", fields={"subnets": [says]})
-    return int(length)
+    return number
 
 
 def _virtual_address(tenant: Tenant, values: Values, lock: bool) -> Values:

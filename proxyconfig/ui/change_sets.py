@@ -7,6 +7,7 @@ from proxyconfig.services import change_sets as waiting_plans
 from proxyconfig.services import revisions
 from proxyconfig.services.rows import build_intent
 from tenants.access import TenantRequest
+from tenants.domain.numbers import whole_number
 from tenants.errors import NotVisibleError
 from tenants.models.tenant import Tenant
 
@@ -23,7 +24,8 @@ def named(request: TenantRequest) -> Plan | None:
     if not asked:
         return None
     rows = waiting_plans.open_change_sets(request.tenant, request.actor)
-    found = rows.filter(pk=asked).first() if asked.isdecimal() and len(asked) < 19 else None
+    number = whole_number(asked)
+    found = None if number is None else rows.filter(pk=number).first()
     if found is None:
         raise NotVisibleError(
             f"You have no change set {asked[:19]} that waits. See the list of plans."
