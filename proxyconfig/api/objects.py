@@ -6,7 +6,7 @@ A write answers with the object where a rule applied it, and with 202 and the pl
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from django.db.models import BooleanField, Case, Q, QuerySet, When
+from django.db.models import BooleanField, Case, QuerySet, When
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -23,6 +23,7 @@ from proxyconfig.api.serializers import (
 )
 from proxyconfig.domain import edits, objects
 from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import BY_NAME, Key
 from proxyconfig.models import IntentObject as Row
 from proxyconfig.models import Plan
@@ -87,17 +88,29 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         Raises:
             NotVisibleError: there is none, or several fit.
         """
+        key = self._key(build_intent(self.tenant))
+        row = self.rows().filter(name=key.name).first()
+        if row is None:
+            raise NotVisibleError(f"There is no {key} here. List them to see which exist.")
+        return row
+
+    def _key(self, intent: Intent) -> Key:
+        """Which object of ``intent`` the URL names.
+
+        Raises:
+            NotVisibleError: there is none, or several fit.
+        """
         name = str(self.kwargs["name"])
-        found = list(self.rows().filter(Q(name=name) | Q(name__endswith=f":{name}"))[:2])
-        exact = [row for row in found if row.name == name]
-        if exact or len(found) == 1:
-            return (exact or found)[0]
-        label = BY_NAME[self.collection].label
-        if found:
+        keys = objects.named(intent, self.collection, name)
+        if len(keys) > 1:
+            label = BY_NAME[self.collection].label
             raise NotVisibleError(
-                f"Several clusters have a {label} {name}: name one, as in {found[0].name}."
+                f"Several clusters have a {label} {name}: name one, as in {keys[0].name}."
             )
-        raise NotVisibleError(f"There is no {label} {name} here. List them to see which exist.")
+        if not keys:
+            missing = Key(self.collection, name)
+            raise NotVisibleError(f"There is no {missing} here. List them to see which exist.")
+        return keys[0]
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """What a request may say of an object."""

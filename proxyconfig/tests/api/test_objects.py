@@ -8,6 +8,7 @@ from proxyconfig.domain.intent import (
     Intent,
     Namespace,
     Segment,
+    SelfIp,
     SnatPool,
     Subnet,
     VirtualAddress,
@@ -16,7 +17,7 @@ from proxyconfig.domain.intent import (
 from proxyconfig.domain.objects import COLLECTIONS
 from proxyconfig.models import IntentObject, Plan, Revision
 from proxyconfig.tests.conftest import ADDRESS
-from proxyconfig.tests.holding import grant
+from proxyconfig.tests.holding import grant, publish
 from tenants.domain.roles import Role
 from tenants.models import AuditEntry, VlanClaim, platform_scope, tenant_scope
 from tenants.tests.factories import (
@@ -376,6 +377,26 @@ def test_objects_are_addressed_by_name_without_the_cluster_too(alice, network):
     assert alice.client.get(f"{TENANT}/virtual-addresses/{ADDRESS}").json()["cluster"] == "local"
     assert alice.client.get(f"{TENANT}/namespaces/acme-rag").json()["cluster"] == "local"
     assert alice.client.get(f"{TENANT}/namespaces/local:acme-rag").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["virtual-addresses/7", "virtual-addresses/:7", "self-ips/v4", "self-ips/1:v4"],
+)
+@pytest.mark.parametrize("method", ["get", "delete"])
+def test_only_the_cluster_in_front_of_a_name_can_be_left_out(alice, network, method, path):
+    publish(
+        alice.tenant,
+        VirtualAddress(address="fd50::7", cluster="local"),
+        SelfIp(segment="front", number=1, address="10.101.0.5"),
+    )
+
+    query = "?reason=x" if method == "delete" else ""
+    answer = getattr(alice.client, method)(f"{TENANT}/{path}{query}")
+
+    assert answer.status_code == 404
+    assert alice.client.get(f"{TENANT}/virtual-addresses/fd50::7").status_code == 200
+    assert alice.client.get(f"{TENANT}/self-ips/front:1:v4").status_code == 200
 
 
 @pytest.mark.parametrize(
