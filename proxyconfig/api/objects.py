@@ -303,8 +303,10 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         asked = self.request.headers.get("If-Match", "")
         if row is None or not asked or asked.strip() == "*":
             return {}
-        tags = [tag.strip().removeprefix("W/").strip('"') for tag in asked.split(",")]
-        version = row.version if row.version in tags else tags[0]
+        # A weak tag never matches here: RFC 9110, 13.1.1.
+        tags = [tag.strip() for tag in asked.split(",")]
+        strong = [tag.strip('"') for tag in tags if not tag.startswith("W/")]
+        version = row.version if row.version in strong else "none"
         return {f"{row.collection}/{row.name}": version}
 
 

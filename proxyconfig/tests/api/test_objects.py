@@ -262,6 +262,20 @@ def test_etag_guards_against_a_lost_update(alice, network):
     assert again.status_code == 200
 
 
+def test_weak_tag_matches_nothing(alice, network):
+    send(alice, "post", INGRESS, {**WEB, "reason": "x"})
+    tag = alice.client.get(f"{INGRESS}/web")["ETag"]
+
+    def change(**headers: str) -> int:
+        path, body = f"{INGRESS}/web", {"order": 7, "reason": "x"}
+        return send(alice, "patch", path, body, **headers).status_code
+
+    assert change(**{"If-Match": f"W/{tag}"}) == 412
+    assert change(**{"If-Match": f'W/{tag}, "other"'}) == 412
+    assert change(**{"If-Match": f'W/"other", {tag}'}) == 200
+    assert change(**{"If-Match": "*"}) == 200
+
+
 def test_patch_changes_what_it_names(alice, network):
     send(alice, "post", INGRESS, {**WEB, "order": 7, "hostnames": ["a.example"], "reason": "x"})
 
