@@ -172,7 +172,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["tenants.api.parsers.JsonParser"],
     "DEFAULT_SCHEMA_CLASS": "tenants.api.openapi.Schema",
     "DEFAULT_PAGINATION_CLASS": "tenants.api.pagination.NewestFirst",
     "EXCEPTION_HANDLER": "tenants.api.problems.problem",

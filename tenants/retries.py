@@ -17,6 +17,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.request import RawPostDataException
 
+from tenants.domain.numbers import whole_number
 from tenants.errors import TransientError
 
 R = TypeVar("R")
@@ -71,8 +72,9 @@ def _can_be_read_again(request: HttpRequest) -> bool:
     """Keep a small body for the next try; leave a large one, and files, in their stream."""
     if request.content_type == "multipart/form-data" or "Transfer-Encoding" in request.headers:
         return False
-    length, limit = request.META.get("CONTENT_LENGTH") or "0", settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if not length.isdecimal() or (limit is not None and int(length) > limit):
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    length = whole_number(request.META.get("CONTENT_LENGTH") or "0")
+    if length is None or (limit is not None and length > limit):
         return False
     try:
         return request.body is not None

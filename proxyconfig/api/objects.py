@@ -6,7 +6,7 @@ A write answers with the object where a rule applied it, and with 202 and the pl
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from django.db.models import BooleanField, Case, Q, QuerySet, When
+from django.db.models import BooleanField, Case, QuerySet, When
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -23,6 +23,7 @@ from proxyconfig.api.serializers import (
 )
 from proxyconfig.domain import edits, objects
 from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import BY_NAME, Key
 from proxyconfig.models import IntentObject as Row
 from proxyconfig.models import Plan
@@ -30,9 +31,10 @@ from proxyconfig.services import allocate, change_sets, plans
 from proxyconfig.services.rows import build_intent
 from tenants.api import filters
 from tenants.api.views import TenantViewSet
+from tenants.domain.numbers import whole_number
 from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState
-from tenants.errors import ConflictError, NotVisibleError, PreconditionError
+from tenants.errors import NotVisibleError, PreconditionError
 
 _DRY_RUN = OpenApiParameter(
     "dry_run", str, enum=["All"], description="All: answer with the plan and store nothing."
@@ -46,6 +48,9 @@ _CHANGE_SET = OpenApiParameter(
     " approves the edit in any case, in a plan of its own.",
 )
 _NEW = "new"
+_SEEN_IN = OpenApiParameter(
+    "change_set", int, description="A waiting plan of your own that shows it as it proposes it."
+)
 _IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
@@ -57,7 +62,6 @@ _ETAG = OpenApiParameter(
 )
 WRITES = [_DRY_RUN, _CHANGE_SET, _IF_MATCH]
 _WAITS = OpenApiResponse(PlanSerializer, description="It waits: the plan, at Location.")
-_BIGINT_DIGITS = 19
 _IN_FORCE = frozenset({ChangeState.APPROVED.value, ChangeState.APPLIED.value})
 
 
@@ -70,6 +74,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
     filters = {"name": filters.text("name")}
     query_names = {
         "list": ("limit", "cursor"),
+        "retrieve": ("change_set",),
         "create": ("dry_run", "change_set"),
         "update": ("dry_run", "change_set"),
         "partial_update": ("dry_run", "change_set"),
@@ -87,22 +92,54 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         return rows
 
     def get_object(self) -> Row:
-        """The row that the URL names; a name without its cluster where only one fits.
+        """What the URL names, as ``change_set`` proposes it; without that, as it is in force.
+
+        A name needs no cluster where only one fits. What only a change set has is no row yet.
+
+        Raises:
+            NotVisibleError: there is none, or several fit.
+        """
+        into, _ = self._change_set()
+        intent = change_sets.intent_with(self.tenant, into)
+        key = self._key(intent)
+        row = self.rows().filter(name=key.name).first()
+        if into is None:
+            if row is None:
+                raise self._missing(key)
+            return row
+        item = edits.find(intent, key)
+        if row is None:
+            row = Row(
+                tenant=self.tenant,
+                collection=key.collection,
+                name=key.name,
+                created_at=into.created_at,
+            )
+        if row.spec != objects.plain(item):
+            row.spec, row.version = objects.plain(item), objects.version(item)
+            row.updated_at, row.updated_by = into.created_at, into.author_name
+        return row
+
+    def _key(self, intent: Intent) -> Key:
+        """Which object of ``intent`` the URL names.
 
         Raises:
             NotVisibleError: there is none, or several fit.
         """
         name = str(self.kwargs["name"])
-        found = list(self.rows().filter(Q(name=name) | Q(name__endswith=f":{name}"))[:2])
-        exact = [row for row in found if row.name == name]
-        if exact or len(found) == 1:
-            return (exact or found)[0]
-        label = BY_NAME[self.collection].label
-        if found:
+        keys = objects.named(intent, self.collection, name)
+        if len(keys) > 1:
+            label = BY_NAME[self.collection].label
             raise NotVisibleError(
-                f"Several clusters have a {label} {name}: name one, as in {found[0].name}."
+                f"Several clusters have a {label} {name}: name one, as in {keys[0].name}."
             )
-        raise NotVisibleError(f"There is no {label} {name} here. List them to see which exist.")
+        if not keys:
+            raise self._missing(Key(self.collection, name))
+        return keys[0]
+
+    @staticmethod
+    def _missing(key: Key) -> NotVisibleError:
+        return NotVisibleError(f"There is no {key} here. List them to see which exist.")
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """What a request may say of an object."""
@@ -122,16 +159,16 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """One object; its version is the ETag."""
-        return self._object(self.get_object())
+        """One object, in force or as a change set of yours has it; its version is the ETag."""
+        into, _ = self._change_set()
+        return self._object(self.get_object(), intent=change_sets.intent_with(self.tenant, into))
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Add an object."""
         values, reason, grant = self._body()
 
         def edit() -> tuple[Edit, str]:
-            filled = allocate.fill(self.tenant, self.collection, values, lock=self._locks)
-            return self._shape.create(filled)
+            return self._shape.create(self._filled(values, self._intent()))
 
         return self._answer(edit, reason=reason, grant=grant, status=201)
 
@@ -141,8 +178,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         values, reason, grant = self._body()
 
         def edit() -> tuple[Edit, str]:
-            filled = allocate.fill(self.tenant, self.collection, values, lock=self._locks)
-            return self._shape.change(row.key, filled)
+            return self._shape.change(row.key, self._filled(values, self._intent()))
 
         return self._answer(edit, reason=reason, grant=grant, row=row)
 
@@ -152,7 +188,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         given, reason, grant = self._sent()
 
         def edit() -> tuple[Edit, str]:
-            intent = build_intent(self.tenant)
+            intent = self._intent()
             shown = self._shape.show(intent, edits.find(intent, row.key))
             known = bodies.writable(self._shape.serializer, shown)
             # One of the two words for a policy's mode was given: the other one follows.
@@ -160,8 +196,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
                 if name in given and other not in given:
                     known.pop(other, None)
             values = self._checked({**known, **given})
-            filled = allocate.fill(self.tenant, self.collection, values, lock=self._locks)
-            return self._shape.change(row.key, filled)
+            return self._shape.change(row.key, self._filled(values, intent))
 
         return self._answer(edit, reason=reason, grant=grant, row=row)
 
@@ -172,6 +207,15 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         return self._answer(
             lambda: (edits.delete(row.key), ""), reason=reason, grant=False, row=row, status=204
         )
+
+    def _intent(self) -> Intent:
+        """What an edit starts from: what is in force, or what the change set makes of it."""
+        return change_sets.intent_with(self.tenant, self._change_set()[0])
+
+    def _filled(self, values: dict[str, Any], intent: Intent) -> dict[str, Any]:
+        """The fields with each "next" filled in; a dry run claims nothing."""
+        is_dry = "dry_run" in self.request.query_params
+        return allocate.fill(self.tenant, self.collection, values, lock=not is_dry, intent=intent)
 
     def _sent(self) -> tuple[dict[str, Any], str, bool]:
         """The fields of the object as sent, the reason, and whether a grant was asked for."""
@@ -208,39 +252,26 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
             make: gives the edit and the name of the object that it leaves; runs under the lock.
         """
         into, waits = self._change_set()
-        seen = self._seen(row)
         asked = self.request.query_params.get("dry_run")
         if asked not in (None, "All"):
             raise ValidationError({"dry_run": ["Write dry_run=All, or leave it out."]})
-        try:
-            if asked == "All":
-                edit, _ = make()
-                looked = plans.preview(
-                    self.tenant,
-                    edit,
-                    actor=self.actor,
-                    into=into,
-                    grant=grant,
-                    seen=seen,
-                    waits=waits,
-                )
-                return Response(PlanSerializer(looked.plan).data)
-            with allocate.locked(self.tenant):
-                edit, name = make()
-                plan = plans.propose(
-                    self.tenant,
-                    edit,
-                    actor=self.actor,
-                    reason=reason,
-                    into=into,
-                    grant=grant,
-                    seen=seen,
-                    waits=waits,
-                )
-        except ConflictError as error:
-            if error.code == "changed-meanwhile" and seen:
-                raise PreconditionError(error.message, data=error.data) from error
-            raise
+        if asked == "All":
+            edit = self._guarded(make()[0], row)
+            looked = plans.preview(
+                self.tenant, edit, actor=self.actor, into=into, grant=grant, waits=waits
+            )
+            return Response(PlanSerializer(looked.plan).data)
+        with allocate.locked(self.tenant):
+            edit, name = make()
+            plan = plans.propose(
+                self.tenant,
+                self._guarded(edit, row),
+                actor=self.actor,
+                reason=reason,
+                into=into,
+                grant=grant,
+                waits=waits,
+            )
         return self._outcome(plan, name, status)
 
     def _outcome(self, plan: Plan, name: str, status: int) -> Response:
@@ -252,7 +283,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         if status == 204:
             return Response(status=204, headers=link)
         row = self.rows().get(name=name)
-        answer = self._object(row, status=status)
+        answer = self._object(row, intent=build_intent(self.tenant), status=status)
         answer.headers["Link"] = link["Link"]
         if status == 201:
             answer.headers["Location"] = reverse(
@@ -261,10 +292,8 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
             )
         return answer
 
-    def _object(self, row: Row, *, status: int = 200) -> Response:
-        shown = self._shown(
-            row, intent=build_intent(self.tenant), waiting=change_sets.pending(self.tenant)
-        )
+    def _object(self, row: Row, *, intent: Intent, status: int = 200) -> Response:
+        shown = self._shown(row, intent=intent, waiting=change_sets.pending(self.tenant))
         return Response(shown, status=status, headers={"ETag": f'"{row.version}"'})
 
     def _shown(self, row: Row, *, intent: Any, waiting: Any) -> dict[str, Any]:
@@ -289,23 +318,43 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         if asked in (None, _NEW):
             return None, asked == _NEW
         own = change_sets.authored(self.tenant, self.actor)
-        is_number = asked.isdecimal() and len(asked) < _BIGINT_DIGITS
-        plan = own.filter(pk=int(asked)).first() if is_number else None
+        number = whole_number(asked)
+        plan = None if number is None else own.filter(pk=number).first()
         if plan is None:
             raise ValidationError(
-                {"change_set": [f"{asked} is no plan of yours; see /plans. Or write new."]}
+                {"change_set": [f"{asked[:19]} is no plan of yours; see /plans. Or write new."]}
             )
         plan.tenant = self.tenant
         return plan, False
 
-    def _seen(self, row: Row | None) -> dict[str, str]:
-        """What ``If-Match`` says, as versions."""
-        asked = self.request.headers.get("If-Match", "")
-        if row is None or not asked or asked.strip() == "*":
-            return {}
-        tags = [tag.strip().removeprefix("W/").strip('"') for tag in asked.split(",")]
-        version = row.version if row.version in tags else tags[0]
-        return {f"{row.collection}/{row.name}": version}
+    def _guarded(self, edit: Edit, row: Row | None) -> Edit:
+        """The edit, refused where the object is none of the versions that ``If-Match`` names.
+
+        It is asked of what the edit starts from, which with a change set is that one's proposal.
+
+        Raises (when it runs):
+            PreconditionError: it is another by now, or gone.
+        """
+        asked = self.request.headers.get("If-Match", "").strip()
+        if row is None or not asked or asked == "*":
+            return edit
+        # A weak tag never matches here: RFC 9110, 13.1.1.
+        tags = [tag.strip() for tag in asked.split(",")]
+        strong = [tag.strip('"') for tag in tags if not tag.startswith("W/")]
+        key = row.key
+
+        def guarded(intent: Intent) -> Intent:
+            version = objects.version(objects.find(intent, key))
+            if not version or version not in strong:
+                name = f"{key.collection}/{key.name}"
+                raise PreconditionError(
+                    f"{str(key)[0].upper()}{str(key)[1:]} is not the version that If-Match names."
+                    " Read it again: nothing was saved.",
+                    data={"moved": [name], "versions": {name: version}},
+                )
+            return edit(intent)
+
+        return guarded
 
 
 def route_of(collection: str) -> str:
@@ -341,7 +390,7 @@ def viewset_of(collection: str) -> type[ObjectViewSet]:
     answers = {200: shown, 202: _WAITS}
     described = {
         "list": extend_schema(responses={200: shown(many=True)}),
-        "retrieve": extend_schema(parameters=[_ETAG], responses={200: shown}),
+        "retrieve": extend_schema(parameters=[_SEEN_IN, _ETAG], responses={200: shown}),
         "create": extend_schema(
             request=body, parameters=[_DRY_RUN, _CHANGE_SET], responses={201: shown, 202: _WAITS}
         ),

@@ -199,6 +199,27 @@ def find(intent: Intent, key: Key) -> IntentObject | None:
     return objects(intent).get(key)
 
 
+def named(intent: Intent, collection: str, name: str) -> tuple[Key, ...]:
+    """The keys that ``name`` may mean: the one that it is, else those that it ends.
+
+    Only the cluster in front of a key can be left out: ``fd50::7`` for ``local:fd50::7``.
+    """
+    items = getattr(intent, BY_NAME[collection].field)
+    if any(key_of(item).name == name for item in items):
+        return (Key(collection, name),)
+    return tuple(key_of(item) for item in items if _short_name(item) == name)
+
+
+def _short_name(item: IntentObject) -> str | None:
+    """The object's name on its cluster; None where its key does not begin with a cluster."""
+    match item:
+        case Namespace():
+            return item.name
+        case VirtualAddress():
+            return item.address
+    return None
+
+
 def put(intent: Intent, *items: IntentObject) -> Intent:
     """The intent with these objects added, each in place of the one with its key."""
     known = objects(intent) | {key_of(item): item for item in items}

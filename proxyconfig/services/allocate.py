@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from proxyconfig.domain.intent import Intent
 from proxyconfig.services.rows import build_intent
 from tenants import locks
 from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.numbers import whole_number
 from tenants.errors import InvalidError
 from tenants.models.tenant import Cluster, Tenant
 from tenants.models.vrf import Vrf
@@ -31,10 +33,18 @@ def locked(tenant: Tenant) -> Iterator[None]:
         yield
 
 
-def fill(tenant: Tenant, collection: str, values: Values, *, lock: bool = True) -> Values:
+def fill(
+    tenant: Tenant,
+    collection: str,
+    values: Values,
+    *,
+    lock: bool = True,
+    intent: Intent | None = None,
+) -> Values:
     """The fields of an object with each "next" (and "next/24" for a prefix) filled in.
 
     Args:
+        intent: what the object is part of, where that is not what is in force.
         lock: False for a suggestion that nothing claims. With it call this inside ``locked``.
 
     Raises:
@@ -46,6 +56,8 @@ def fill(tenant: Tenant, collection: str, values: Values, *, lock: bool = True) 
         return values
     if lock:
         allocation.lock_parents(tenant)
+    if filler is _self_ip:
+        return _self_ip(tenant, dict(values), lock, intent)
     return filler(tenant, dict(values), lock)
 
 
@@ -83,10 +95,11 @@ def _segment(tenant: Tenant, values: Values, lock: bool) -> Values:
 
 def _length(text: str) -> int:
     _, _, length = text.partition("/")
-    if not length.isdecimal() or not 1 <= int(length) <= 128:
+    number = whole_number(length, most=128)
+    if not number:
         says = f"{text!r} names no size; write next/24, or next/64 for IPv6"
         raise InvalidError(f"{says}.", fields={"subnets": [says]})
-    return int(length)
+    return number
 
 
 def _virtual_address(tenant: Tenant, values: Values, lock: bool) -> Values:
@@ -106,8 +119,9 @@ def _snat_pool(tenant: Tenant, values: Values, lock: bool) -> Values:
     return {**values, "addresses": addresses}
 
 
-def _self_ip(tenant: Tenant, values: Values, lock: bool) -> Values:
-    segments = {segment.name: segment for segment in build_intent(tenant).segments}
+def _self_ip(tenant: Tenant, values: Values, lock: bool, intent: Intent | None = None) -> Values:
+    intent = build_intent(tenant) if intent is None else intent
+    segments = {segment.name: segment for segment in intent.segments}
     segment = segments.get(values["segment"])
     if segment is None or not segment.subnets:
         says = f"there is no segment {values['segment']} with a subnet"

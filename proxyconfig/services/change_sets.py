@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from proxyconfig.domain import guardrails, manifest
+from proxyconfig.domain import guardrails, manifest, objects
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import Key
 from proxyconfig.models import Placement, Plan
 from proxyconfig.services import revisions
+from proxyconfig.services.rows import build_intent
 from tenants import locks
 from tenants.domain.actor import Actor
 from tenants.domain.states import ChangeState
@@ -44,6 +45,15 @@ def pending(tenant: Tenant) -> dict[Key, list[Plan]]:
         for change in plan.changes:
             found.setdefault(Key(change["collection"], change["name"]), []).append(plan)
     return found
+
+
+def intent_with(tenant: Tenant, plan: Plan | None) -> Intent:
+    """What is in force, with what a change set makes of it."""
+    current = build_intent(tenant)
+    if plan is None:
+        return current
+    base = revisions.read(plan.base, tenant.pk) if plan.base else current
+    return objects.merge(base, current, revisions.read(plan.intent, tenant.pk)).intent
 
 
 def has_written(plan: Plan, *, actor: Actor) -> bool:

@@ -1,14 +1,10 @@
 """The change set that a page is about: one of the actor's own plans that wait, in the URL."""
 
-from proxyconfig.domain import objects
-from proxyconfig.domain.intent import Intent
 from proxyconfig.models import Plan
 from proxyconfig.services import change_sets as waiting_plans
-from proxyconfig.services import revisions
-from proxyconfig.services.rows import build_intent
 from tenants.access import TenantRequest
+from tenants.domain.numbers import whole_number
 from tenants.errors import NotVisibleError
-from tenants.models.tenant import Tenant
 
 PARAMETER = "change_set"
 
@@ -23,18 +19,10 @@ def named(request: TenantRequest) -> Plan | None:
     if not asked:
         return None
     rows = waiting_plans.open_change_sets(request.tenant, request.actor)
-    found = rows.filter(pk=asked).first() if asked.isdecimal() and len(asked) < 19 else None
+    number = whole_number(asked)
+    found = None if number is None else rows.filter(pk=number).first()
     if found is None:
         raise NotVisibleError(
             f"You have no change set {asked[:19]} that waits. See the list of plans."
         )
     return found
-
-
-def intent(tenant: Tenant, change_set: Plan | None) -> Intent:
-    """What is in force, with what a change set makes of it."""
-    current = build_intent(tenant)
-    if change_set is None:
-        return current
-    base = revisions.read(change_set.base, tenant.pk) if change_set.base else current
-    return objects.merge(base, current, revisions.read(change_set.intent, tenant.pk)).intent

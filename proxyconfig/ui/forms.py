@@ -1,5 +1,6 @@
 """What people type on the front door's pages beside objects, checked before any service sees it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,18 @@ def with_value(data: Mapping[str, Any], name: str, value: str) -> Mapping[str, A
     return changed
 
 
+class _SeenDecoder(json.JSONDecoder):
+    """Whatever cannot be read, or not be shown again, is no JSON to the form's field."""
+
+    def decode(self, s: str, *args: Any) -> Any:  # Any: JSON, and the base's own arguments.
+        try:
+            found = super().decode(s, *args)
+            json.dumps(found, ensure_ascii=False).encode()
+        except (RecursionError, ValueError) as error:
+            raise json.JSONDecodeError(str(error), s, 0) from error
+        return found
+
+
 class ReviewForm(forms.Form):
     """Why, and with which change set: what a review asks for.
 
@@ -39,7 +52,7 @@ class ReviewForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("Kept with the revision and in the audit log."),
     )
-    seen = forms.JSONField(required=False, widget=forms.HiddenInput)
+    seen = forms.JSONField(required=False, widget=forms.HiddenInput, decoder=_SeenDecoder)
     reviewed = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
 
     def __init__(
@@ -74,7 +87,7 @@ class ReviewForm(forms.Form):
         seen = self.cleaned_data["seen"]
         if not isinstance(seen, dict):
             return {}
-        return {str(name): str(version) for name, version in seen.items()}
+        return {name: version for name, version in seen.items() if isinstance(version, str)}
 
     def show(self, seen: Mapping[str, str], joined: Plan | None) -> None:
         """Carry the versions of the plan that is shown, and the change set that it is of."""

@@ -59,7 +59,7 @@ def policy_delete(request: TenantRequest, collection: str, name: str) -> HttpRes
 def _delete_page(request: TenantRequest, kind: Collection, name: str) -> HttpResponse:
     change_set = change_sets.named(request)
     key = Key(kind.name, name)
-    if objects.find(change_sets.intent(request.tenant, change_set), key) is None:
+    if objects.find(waiting_plans.intent_with(request.tenant, change_set), key) is None:
         raise _gone(key)
     url, label = pages.list_of(request.tenant, kind)
     change = Change(
@@ -75,7 +75,7 @@ def _delete_page(request: TenantRequest, kind: Collection, name: str) -> HttpRes
 
 def _object_page(request: TenantRequest, kind: Collection, name: str) -> HttpResponse:
     change_set = change_sets.named(request)
-    intent = change_sets.intent(request.tenant, change_set)
+    intent = waiting_plans.intent_with(request.tenant, change_set)
     key = Key(kind.name, name)
     existing = objects.find(intent, key) if name else None
     is_deleted = bool(name) and existing is None

@@ -9,6 +9,7 @@ from proxyconfig.domain import notation
 from proxyconfig.domain.intent import Intent
 from proxyconfig.ui.object_forms import ObjectForm
 from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.numbers import whole_number
 from tenants.errors import ConflictError, InvalidError
 from tenants.models import Vrf
 from tenants.models.tenant import Cluster, Tenant
@@ -119,8 +120,8 @@ def _vrf(name: str) -> Vrf:
 
 def _after(typed: Typed, name: str) -> Wish:
     """Past the number that stands there, so that pressing again gives another."""
-    text = _text(typed, name)
-    return Wish(skip=[int(text)]) if text.isdecimal() and len(text) < 10 else Wish()
+    number = whole_number(_text(typed, name))
+    return Wish() if number is None else Wish(skip=[number])
 
 
 def _skip(typed: Typed, name: str) -> Wish:

@@ -31,12 +31,14 @@ from proxyconfig.ui.limit_forms import (
     shown_sections,
 )
 from proxyconfig.ui.object_forms import ShownSection
+from tenants.domain.numbers import whole_number
 from tenants.domain.quota import Resource
 from tenants.errors import ConflictError, InvalidError, SluiceError
 from tenants.models.pool import AddressPool, VlanRange, VniRange
 from tenants.models.template import TenantTemplate
 from tenants.models.tenant import Cluster
 from tenants.models.vrf import Vrf
+from tenants.services import quotas
 from tenants.ui.forms import refuse
 
 _LIMITS = "limits_"
@@ -486,11 +488,12 @@ def _parts(
 def _read_subnet(line: str) -> SubnetTemplate:
     pool, *rest = line.lower().replace(",", " ").split()
     sizes = [word.removeprefix("/") for word in rest if word != "no-gateway"]
-    if len(sizes) != 1 or not sizes[0].isdecimal() or not 1 <= int(sizes[0][:4]) <= 128:
+    length = whole_number(sizes[0], most=128) if len(sizes) == 1 else None
+    if not length:
         raise ValueError(gettext("“%(line)s” is not a pool and a size") % {"line": line[:80]})
     if wrong := limit_complaint(_NAME, pool):
         raise ValueError(wrong)
-    return SubnetTemplate(pool=pool, length=int(sizes[0]), gateway="no-gateway" not in rest)
+    return SubnetTemplate(pool=pool, length=length, gateway="no-gateway" not in rest)
 
 
 def _write_subnet(subnet: SubnetTemplate) -> str:
@@ -500,12 +503,12 @@ def _write_subnet(subnet: SubnetTemplate) -> str:
 
 def _read_addresses(line: str) -> AddressTemplate:
     pool, *rest = line.lower().replace(",", " ").split()
-    count = rest[0] if rest else "1"
-    if len(rest) > 1 or not count.isdecimal() or not 1 <= int(count[:4]) <= 256:
+    count = whole_number(rest[0] if rest else "1", most=256)
+    if len(rest) > 1 or not count:
         raise ValueError(gettext("“%(line)s” is not a pool and a number") % {"line": line[:80]})
     if wrong := limit_complaint(_NAME, pool):
         raise ValueError(wrong)
-    return AddressTemplate(pool=pool, count=int(count))
+    return AddressTemplate(pool=pool, count=count)
 
 
 def _write_addresses(entry: AddressTemplate) -> str:
@@ -516,9 +519,10 @@ def _read_quota(line: str) -> QuotaTemplate:
     word, *rest = line.lower().split()
     if word not in list(Resource):
         raise ValueError(gettext("“%(word)s” is not a resource") % {"word": word[:40]})
-    if len(rest) != 1 or not rest[0].isdecimal() or len(rest[0]) > 18:
+    limit = whole_number(rest[0], most=quotas.MOST) if len(rest) == 1 else None
+    if limit is None:
         raise ValueError(gettext("“%(line)s” has no number") % {"line": line[:80]})
-    return QuotaTemplate(resource=Resource(word), limit=int(rest[0]))
+    return QuotaTemplate(resource=Resource(word), limit=limit)
 
 
 def _write_quota(quota: QuotaTemplate) -> str:

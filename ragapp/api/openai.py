@@ -36,6 +36,7 @@ from ragapp.domain.storable import storable
 from ragapp.models import Chunk, Corpus, Run
 from ragapp.services import embedding, runs, stream
 from ragapp.services.corpora import visible_corpus
+from tenants.api.parsers import JsonParser
 from tenants.api.views import TenantViewSet
 from tenants.domain.actor import Actor
 from tenants.domain.roles import Action
@@ -66,9 +67,18 @@ class Ended:
     extra: Json
 
 
+class OpenAIParser(JsonParser):
+    """JSON whose texts may be cut anywhere, as these clients send them."""
+
+    def text(self, found: str) -> str:
+        """The text with U+FFFD for what cannot be stored."""
+        return storable(found)
+
+
 class OpenAIViewSet(TenantViewSet[Corpus]):
     """Models, chat completions and embeddings, in OpenAI's shapes."""
 
+    parser_classes = [OpenAIParser]
     read_action = Action.ASK
     write_action = Action.ASK
 

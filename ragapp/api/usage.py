@@ -101,7 +101,7 @@ class UsageViewSet(ListModelMixin, TenantViewSet[UsageEntry]):
 
     serializer_class = UsageEntrySerializer
     filters = {
-        "day": filters.text("day", "One day, as 2026-11-24."),
+        "day": filters.day("day", "One day, as 2026-11-24."),
         "model": filters.text("model"),
         "trace_id": filters.text("trace_id"),
         "used_by": filters.text("used_by"),
@@ -198,7 +198,10 @@ def _resource(name: str) -> Resource:
 
 def _period(request: Request) -> tuple[date, date]:
     last = _day(request, "last") or ledger.today()
-    first = _day(request, "first") or last - timedelta(days=29)
+    try:
+        first = _day(request, "first") or last - timedelta(days=29)
+    except OverflowError:
+        first = date.min
     if not 0 <= (last - first).days < MOST_DAYS:
         raise InvalidError(
             f"A period has 1 to {MOST_DAYS} days, and its first is not after its last.",

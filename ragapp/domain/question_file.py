@@ -7,6 +7,7 @@ file or nothing.
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -29,6 +30,7 @@ MOST_QUESTIONS = 2000
 # More complaints than a person mends at once.
 MOST_COMPLAINTS = 50
 _MOST_LINE = 200_000
+_WHOLE = re.compile(r"-?[0-9]+")
 
 # What each field may be called: ours, the layout of questions and answers, and BEIR's.
 _FIELD_BY_KEY: Mapping[str, str] = {
@@ -266,7 +268,7 @@ def _with_judgements(lines: Sequence[Line], text: str, complaints: list[Complain
     relevant_by_name: dict[str, list[Relevant]] = {}
     known = {line.name for line in lines if line.name}
     for number, row in enumerate(csv.reader(io.StringIO(text), delimiter="\t"), start=1):
-        is_header = number == 1 and len(row) in (3, 4) and not row[-1].lstrip("-").isdigit()
+        is_header = number == 1 and len(row) in (3, 4) and not _WHOLE.fullmatch(row[-1])
         if is_header:
             continue
         problem = _judgement_problem(row, known)
@@ -286,7 +288,7 @@ def _with_judgements(lines: Sequence[Line], text: str, complaints: list[Complain
 
 def _judgement_problem(row: Sequence[str], known: set[str]) -> str:
     # TREC's files have a column of zeros between the query and the document.
-    if row and (len(row) not in (3, 4) or not row[-1].lstrip("-").isdigit() or len(row[-1]) > 6):
+    if row and (len(row) not in (3, 4) or not _WHOLE.fullmatch(row[-1]) or len(row[-1]) > 6):
         return "is not query, document and grade, with tabs between them"
     if row and row[0] not in known:
         return f"there is no question {row[0][:80]!r} in the file"

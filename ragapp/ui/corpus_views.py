@@ -19,6 +19,7 @@ from ragapp.services import corpora, rights, uploads
 from ragapp.ui.forms import CorpusForm, DocumentFilter, RightsForm, UploadForm
 from ragapp.ui.legible import Block, blocks
 from tenants.access import TenantRequest, tenant_page
+from tenants.domain.numbers import whole_number
 from tenants.domain.roles import Action
 from tenants.errors import InvalidError, NotVisibleError, SluiceError
 from tenants.ui.forms import refuse
@@ -27,6 +28,7 @@ from tenants.ui.paging import PAGE_SIZE, page_of
 # More than a page shows well; the REST API lists them all.
 MOST_SOURCES = 200
 MOST_STRIPPED = 20_000
+_MOST_PASSAGES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ def corpus_upload(request: TenantRequest, name: str) -> HttpResponse:
 def corpus_documents_delete(request: TenantRequest, name: str) -> HttpResponse:
     """Take the chosen documents out of retrieval, once somebody has seen which they are."""
     corpus = corpora.visible_corpus(name)
-    keys = [int(key) for key in request.POST.getlist("document") if _is_key(key)][:PAGE_SIZE]
+    given = (whole_number(key) for key in request.POST.getlist("document"))
+    keys = [key for key in given if key is not None][:PAGE_SIZE]
     chosen = _readable(request).filter(corpus=corpus, pk__in=keys)
     if not _is_confirmed(request) and chosen.exists():
         return _confirm(request, corpus, list(chosen.defer("text", "stripped")))
@@ -179,7 +182,7 @@ def document_detail(request: TenantRequest, pk: int) -> HttpResponse:
     document = _document(request, pk)
     chunks = Chunk.objects.defer("embedding").filter(document_id=document.pk).order_by("ordinal")
     asked = request.GET.get("passage", "")
-    passage = int(asked) if asked.isdecimal() and len(asked) < 9 else None
+    passage = whole_number(asked, most=_MOST_PASSAGES)
     # The page that a citation means, wherever in the document its passage stands.
     start = 1 if passage is None else passage // PAGE_SIZE + 1
     page = page_of(request, chunks, start=start)
@@ -245,10 +248,6 @@ def _save(request: TenantRequest, form: CorpusForm, corpus: Corpus | None) -> Co
         if request.POST.get("then") == "train":
             corpora.start_training(saved, actor=request.actor)
     return saved
-
-
-def _is_key(given: str) -> bool:
-    return given.isdecimal() and len(given) < 19
 
 
 def _is_confirmed(request: TenantRequest) -> bool:

@@ -19,6 +19,7 @@ from ragapp.ui.figures import figures, reliability_chart, sweep_chart
 from ragapp.ui.judged_answer import JudgedAnswer, passages_of
 from ragapp.ui.question_views import waiting_count
 from tenants.access import TenantRequest, tenant_page
+from tenants.domain.numbers import whole_number
 from tenants.domain.roles import Action
 from tenants.errors import InvalidError, NotVisibleError, SluiceError
 from tenants.ui.forms import refuse
@@ -256,9 +257,8 @@ def _comparable(evaluation: Evaluation) -> list[Evaluation]:
 
 def _named(pk: str) -> Evaluation | None:
     """The evaluation that a query parameter names; None for what is no id."""
-    if not pk.isdecimal() or len(pk) > 18:
-        return None
-    return evaluations.visible_evaluation(int(pk))
+    number = whole_number(pk)
+    return None if number is None else evaluations.visible_evaluation(number)
 
 
 def _answer(evaluation: Evaluation, **which: object) -> EvaluationAnswer:

@@ -15,6 +15,7 @@ from rest_framework.fields import (
     BooleanField,
     CharField,
     ChoiceField,
+    DateField,
     DateTimeField,
     Field,
     IntegerField,
@@ -49,6 +50,11 @@ def choice(lookup: str, words: Collection[str], description: str = "") -> Filter
 def flag(lookup: str, description: str = "") -> Filter:
     """Takes true or false."""
     return Filter(lookup, BooleanField(), description)
+
+
+def day(lookup: str, description: str = "") -> Filter:
+    """Takes a date as in RFC 3339."""
+    return Filter(lookup, DateField(), description)
 
 
 def moment(lookup: str, description: str = "") -> Filter:
@@ -137,4 +143,6 @@ def _schema(field: "Field[Any, Any, Any, Any]") -> dict[str, object]:
         return {"type": "integer"}
     if isinstance(field, DateTimeField):
         return {"type": "string", "format": "date-time"}
+    if isinstance(field, DateField):
+        return {"type": "string", "format": "date"}
     return {"type": "string"}

@@ -1,8 +1,14 @@
 """Cursor pages: stable under inserts, and as quick on the last page as on the first."""
 
-from rest_framework.exceptions import ValidationError
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from tenants.domain.numbers import whole_number
 
 
 class NewestFirst(CursorPagination):
@@ -22,6 +28,24 @@ class NewestFirst(CursorPagination):
         asked = request.query_params.get("limit")
         if asked is None:
             return self.page_size
-        if not asked.isdecimal() or not 1 <= int(asked) <= self.max_page_size:
+        limit = whole_number(asked, most=self.max_page_size)
+        if not limit:
             raise ValidationError({"limit": [f"Give a number from 1 to {self.max_page_size}."]})
-        return int(asked)
+        return limit
+
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: APIView | None = None
+    ) -> list[Any] | None:  # Any: rows of any model; the stubs have sequences here too.
+        """The rows of the page that ``cursor`` names.
+
+        Raises:
+            NotFound: the cursor is not one of this list's.
+        """
+        cursor = self.decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            first = self.ordering if isinstance(self.ordering, str) else self.ordering[0]
+            try:
+                queryset.model._meta.get_field(first.removeprefix("-")).to_python(cursor.position)
+            except ModelValidationError as error:
+                raise NotFound(self.invalid_cursor_message) from error
+        return super().paginate_queryset(queryset, request, view)

@@ -1,6 +1,7 @@
 """Who has an address, a VLAN tag or a VNI: what platform staff ask of the whole address space."""
 
 from tenants.domain.actor import Actor
+from tenants.domain.numbers import whole_number
 from tenants.errors import ForbiddenError, InvalidError
 from tenants.models.claim import VlanClaim, VniClaim
 from tenants.models.grant import VlanGrant, VniGrant
@@ -28,8 +29,8 @@ def find(text: str, *, actor: Actor) -> list[Holder]:
         return owner_of(asked, actor=actor)
     if not actor.is_platform_staff:
         raise ForbiddenError("Only platform staff look up whose a tag is.")
-    number = int(asked) if len(asked) < 10 else _LARGEST + 1
-    if not 1 <= number <= _LARGEST:
+    number = whole_number(asked, most=_LARGEST)
+    if not number:
         says = f"{text.strip()!r} is neither an address, a VLAN tag nor a VNI."
         raise InvalidError(says, fields={"q": [says]})
     with platform_scope("owner of a tag"):

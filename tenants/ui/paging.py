@@ -13,9 +13,9 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from tenants.domain.numbers import whole_number
+
 PAGE_SIZE = 50
-# PostgreSQL's bigint has no more; Python refuses to read numbers of thousands of digits.
-_MOST_DIGITS = 19
 Row = TypeVar("Row", bound=Model)
 
 
@@ -73,10 +73,11 @@ def _beside(asked: str, rows: QuerySet[Row], side: str) -> Q | None:
 
     With ``side`` lt and fields a, b: a <= A and (a < A or b < B), so that an index on them serves.
     """
-    if not asked.isdecimal() or len(asked) > _MOST_DIGITS:
+    number = whole_number(asked)
+    if number is None:
         return None
     names = [str(name).removeprefix("-") for name in rows.model._meta.ordering or ()]
-    edge = rows.model._default_manager.filter(pk=asked).values_list(*names).first()
+    edge = rows.model._default_manager.filter(pk=number).values_list(*names).first()
     if edge is None:
         return None
     *outer, (last, value) = zip(names, edge, strict=True)

@@ -144,6 +144,8 @@ def test_too_many_questions_are_refused():
         (b"q1\td1\n", "with tabs between them"),
         (b"h\th\th\nq9\td1\t1\n", "no question 'q9'"),
         (b"q1\td1\t0\n", "name no question"),
+        ("q1\td1\t1\nq1\td2\t\u00b2\n".encode(), "with tabs between them"),
+        (b"q1\td1\t1\nq1\td2\t--5\n", "with tabs between them"),
     ],
 )
 def test_judgement_that_cannot_be_taken_is_named(qrels, words):
