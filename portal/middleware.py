@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from tenants.api.problems import headers_of
-from tenants.errors import SluiceError
+from tenants.errors import InvalidError, NotVisibleError, SluiceError
 from tenants.models.member import Membership
 from tenants.models.scoped import Scope, open_scope, platform_scope, user_scope
 
@@ -54,6 +54,18 @@ class ErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass through."""
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
+        """Refuse an address with a NUL, which no row holds: PostgreSQL refuses to look for it."""
+        if request.path.startswith("/api/") or hasattr(request, "urlconf"):
+            return None  # The API says it in its own way.
+        if "\0" in request.path:
+            missing = "There is nothing at this address: it has a NUL character in it."
+            return error_page(request, NotVisibleError(missing))
+        if any("\0" in text for key, texts in request.GET.lists() for text in (key, *texts)):
+            odd = "The address asks for a NUL character, which nothing holds. Leave it out."
+            return error_page(request, InvalidError(odd))
+        return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """A page for a ``SluiceError``; anything else goes on to Django."""

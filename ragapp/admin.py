@@ -4,8 +4,12 @@ Chunks and postings have composite keys, which Django's admin cannot show; a doc
 portal lists its passages.
 """
 
+from typing import Any
+
 from django.contrib import admin
 from django.db import models
+from django.forms import ModelForm
+from django.http import HttpRequest
 
 from ragapp.models import (
     Calibration,
@@ -26,7 +30,8 @@ from ragapp.models import (
     UsageEntry,
     WebSearch,
 )
-from tenants.admin import PlatformAdmin, ReadOnlyAdmin
+from ragapp.services import language_models
+from tenants.admin import ReadOnlyAdmin, acting
 
 
 @admin.register(Corpus)
@@ -106,13 +111,40 @@ class FeedbackAdmin(ReadOnlyAdmin[Feedback]):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(PlatformAdmin[LanguageModel]):
-    """The models that questions may be answered with."""
+class LanguageModelAdmin(ReadOnlyAdmin[LanguageModel]):
+    """The models that questions may be answered with; written by the same service as by REST."""
 
     list_display = ["name", "kind", "location", "dtype", "is_allowed", "created_at"]
     list_filter = ["kind", "is_allowed"]
     search_fields = ["name", "location"]
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: LanguageModel | None = None
+    ) -> tuple[str, ...]:
+        """Under another name it is another model: corpora name it."""
+        return ("name",) if obj else ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Platform administrators only."""
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: LanguageModel | None = None) -> bool:
+        """Platform administrators only."""
+        return bool(request.user.is_superuser)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: LanguageModel,
+        form: ModelForm[LanguageModel],
+        change: bool,
+    ) -> None:
+        """Put it on the list; the service audits it."""
+        values: dict[str, Any] = {  # Any: columns have many types.
+            name: value for name, value in form.cleaned_data.items() if name != "name"
+        }
+        obj.pk = language_models.save(obj.name, values, actor=acting(request)).pk
 
 
 @admin.register(JudgedQuestion)

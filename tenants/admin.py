@@ -1,22 +1,18 @@
-"""Django's admin for operators: everything to read, and only what has no plan of its own to write.
+"""Django's admin for operators: everything to read.
 
 Rows come from the scope that ``AdminScopeMiddleware`` opened, so a tenant's staff see their tenant.
-Intent is read-only here: it changes by plans, in the portal or by REST.
+Whatever has a page, a plan or REST is written there: a second form would pass by its service.
 """
 
-from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
+import django.contrib.auth.admin  # noqa: F401  # It registers Group, which goes at the end.
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
-from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
-from tenants import audit
 from tenants.domain.actor import Actor
-from tenants.domain.roles import PlatformRole, Role
 from tenants.models import (
     AddressClaim,
     AddressPool,
@@ -43,12 +39,9 @@ from tenants.models import (
     VniRange,
     Vrf,
 )
-from tenants.services.people import revoke_unearned_tokens
-from tenants.services.tenants import add_member, remove_member
 from tenants.services.tokens import revoke_token
 
 Row = TypeVar("Row", bound=Model)
-AnyForm = ModelForm[Any]  # Any: one form class serves each model.
 
 
 def acting(request: HttpRequest) -> Actor:
@@ -88,82 +81,45 @@ class ReadOnlyAdmin(admin.ModelAdmin[Row]):
         """Never."""
         return False
 
-
-class PlatformAdmin(ReadOnlyAdmin[Row]):
-    """Platform administrators add and change; each write is audited."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Platform administrators only."""
-        return bool(request.user.is_superuser)
-
-    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        """Platform administrators only."""
-        return bool(request.user.is_superuser)
-
-    def save_model(self, request: HttpRequest, obj: Row, form: AnyForm, change: bool) -> None:
-        """Save, and say so in the audit log."""
-        super().save_model(request, obj, form, change)
-        noun = str(obj._meta.model_name)
-        event = f"{noun}.changed" if change else f"{noun}.created"
-        audit.record(acting(request), event, obj, detail={"fields": form.changed_data})
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """As Django's, but what is not shown cannot be guessed by filters either."""
+        is_hidden = lookup.partition("__")[0] in (self.exclude or ())
+        return not is_hidden and super().lookup_allowed(lookup, value, request)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin[User]):
-    """Accounts: platform administrators only."""
+class PersonAdmin(ReadOnlyAdmin[User]):
+    """Accounts, for platform administrators, who change them on the page People."""
 
     # Without Django's groups and permissions: rights come from roles in tenants alone.
     fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (None, {"fields": ("username", "first_name", "last_name", "email")}),
         ("Rights", {"fields": ("is_active", "platform_role", "is_staff", "is_superuser")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
+    exclude = ("password",)
     list_display = ("username", "email", "platform_role", "is_staff", "is_superuser")
     list_filter = ("is_active", "platform_role", "is_staff", "is_superuser")
-
-    def save_model(self, request: HttpRequest, obj: User, form: AnyForm, change: bool) -> None:
-        """Save, and say so in the audit log; never what a password is."""
-        super().save_model(request, obj, form, change)
-        event = "user.changed" if change else "user.created"
-        audit.record(acting(request), event, obj, detail={"fields": form.changed_data})
-        is_changed = {"is_superuser", "platform_role"} & set(form.changed_data)
-        if is_changed and obj.held_platform_role is not PlatformRole.ADMIN:
-            revoke_unearned_tokens(obj, actor=acting(request))
-
-    def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """Say so in the audit log first, and delete."""
-        audit.record(acting(request), "user.deleted", obj)
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """One by one, as each is audited."""
-        for user in queryset:
-            self.delete_model(request, user)
-
-    def user_change_password(
-        self, request: HttpRequest, id: str, form_url: str = ""
-    ) -> HttpResponse:
-        """Django's page; a password that was set is put on record."""
-        response = super().user_change_password(request, id, form_url)
-        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
-            audit.record(acting(request), "user.password-changed", User.objects.get(pk=id))
-        return response
+    search_fields = ("username", "first_name", "last_name", "email")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Accounts belong to no tenant, so no tenant's staff sees them."""
         return bool(request.user.is_superuser)
 
+    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """As above."""
+        return bool(request.user.is_superuser)
+
 
 @admin.register(Cluster)
-class ClusterAdmin(PlatformAdmin[Cluster]):
+class ClusterAdmin(ReadOnlyAdmin[Cluster]):
     """Places whose proxies Sluice keeps."""
 
     list_display = ("name", "flavour", "created_at")
 
 
 @admin.register(Tenant)
-class TenantAdmin(PlatformAdmin[Tenant]):
+class TenantAdmin(ReadOnlyAdmin[Tenant]):
     """Tenants: how their plans are approved, and whether the proxy is kept."""
 
     list_display = (
@@ -177,48 +133,15 @@ class TenantAdmin(PlatformAdmin[Tenant]):
     )
     list_filter = ("auto_apply", "is_paused", "is_suspended")
     search_fields = ("slug", "name")
-    readonly_fields = ("generation", "created_at")
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Tenant | None = None
-    ) -> tuple[str, ...]:
-        """A tenant's name in the URL stays: resources on the proxy are named for it."""
-        return ("slug", "generation", "created_at") if obj else ("generation", "created_at")
 
 
 @admin.register(Membership)
-class MembershipAdmin(PlatformAdmin[Membership]):
-    """Who belongs to which tenant; written by the same service as elsewhere."""
+class MembershipAdmin(ReadOnlyAdmin[Membership]):
+    """Who belongs to which tenant; given in the tenant's settings."""
 
     list_display = ("user", "tenant", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "tenant")
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Membership | None = None
-    ) -> tuple[str, ...]:
-        """Another person or tenant is another membership."""
-        return ("tenant", "user") if obj else ()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
-        """Platform administrators only."""
-        return bool(request.user.is_superuser)
-
-    def save_model(
-        self, request: HttpRequest, obj: Membership, form: AnyForm, change: bool
-    ) -> None:
-        """Give the role; the service audits it."""
-        saved = add_member(obj.tenant, obj.user, Role(obj.role), actor=acting(request))
-        obj.pk = saved.pk
-
-    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        """Take the user out of the tenant, and revoke their tokens."""
-        remove_member(obj, actor=acting(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        """One by one, as each is audited."""
-        for membership in queryset.select_related("tenant", "user"):
-            remove_member(membership, actor=acting(request))
 
 
 @admin.register(ApiToken)
@@ -231,7 +154,7 @@ class ApiTokenAdmin(ReadOnlyAdmin[ApiToken]):
     actions = ("revoke",)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Platform administrators only; nobody else is offered the action."""
+        """Platform administrators only; a tenant's NetOps revoke on its page."""
         return bool(request.user.is_superuser)
 
     @admin.action(description="Revoke", permissions=["revoke"])

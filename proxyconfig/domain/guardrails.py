@@ -7,9 +7,10 @@ sets give equal findings. What the intent before already allows does not count a
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from tld import is_tld
+from tld.utils import MozillaTLDSourceParser, get_tld_names
 
 from proxyconfig.domain.address_sets import AddressSet, phrase, public_space
 from proxyconfig.domain.fields import JsonValue, PortRange, Transport
@@ -206,14 +207,27 @@ def _destinations(public: AddressSet) -> str:
 def is_broad_name(name: str) -> bool:
     """True for a wildcard whose base is a public suffix, is one label, or is above such suffixes.
 
-    By the public suffix list, private suffixes (``github.io``) included.
+    By the public suffix list, private suffixes (``github.io``) included: ``*.amazonaws.com`` holds
+    ``s3.amazonaws.com``, under which anybody has a name.
     """
     if not name.startswith("*"):
         return False
     base = name.removeprefix("*").removeprefix(".")
     if "." not in base:
         return True
-    return any(is_tld(suffix) for text in {base, _unicode(base)} for suffix in (text, f"x.{text}"))
+    return any(is_tld(text) or _is_above_suffixes(text) for text in {base, _unicode(base)})
+
+
+def _is_above_suffixes(name: str) -> bool:
+    """True when the public suffix list goes on below the name; its trie is built once."""
+    # Any: the package leaves its nodes untyped.
+    node: Any = (get_tld_names() or {})[MozillaTLDSourceParser.local_path].root
+    for label in reversed(name.split(".")):
+        below = node.children or {}
+        node = below.get(label) or below.get("*")
+        if node is None:
+            return False
+    return bool(node.children)
 
 
 def _unicode(name: str) -> str:

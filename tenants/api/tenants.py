@@ -130,6 +130,7 @@ class TokenViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[ApiToken]):
     """API tokens. The key of one is shown once, when it is made."""
 
     serializer_class = TokenSerializer
+    rights = {"destroy": Action.VIEW}  # The service knows whose token may be revoked by whom.
     filters = {"name": filters.text("name"), "role": filters.choice("role", ROLES)}
 
     def rows(self) -> QuerySet[ApiToken]:

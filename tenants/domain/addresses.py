@@ -2,6 +2,9 @@
 
 import ipaddress
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # The portal and the embedded services listen here.
 _OWN = ipaddress.ip_network("127.0.0.0/16")
 
@@ -28,3 +31,13 @@ def holdable(text: str) -> str:
         if is_refused:
             raise ValueError(f"{address} {what}; choose a unicast address of the cluster")
     return str(address)
+
+
+def edges(network: Network) -> tuple[Address, ...]:
+    """Addresses that no host may have: of IPv4 the network's own and the broadcast, of IPv6 the
+    routers' anycast (RFC 4291, 2.6.1); none in networks of one or two.
+    """
+    if network.max_prefixlen - network.prefixlen < 2:
+        return ()
+    first, last = network.network_address, network.broadcast_address
+    return (first, last) if network.version == 4 else (first,)

@@ -18,6 +18,7 @@ from typing import Any
 from django.db.models import BigIntegerField, F, Func, IntegerField, Q, QuerySet
 
 from tenants import locks
+from tenants.domain.addresses import Network, edges
 from tenants.domain.claims import AddressRole
 from tenants.domain.gaps import first_gap
 from tenants.errors import ConflictError, InvalidError
@@ -27,7 +28,7 @@ from tenants.models.pool import AddressPool, Purpose
 from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Cluster, Tenant
 from tenants.models.vrf import Vrf
-from tenants.services.claim_kinds import Network, supernets
+from tenants.services.claim_kinds import supernets
 
 Span = tuple[int, int]
 Value = int | str
@@ -370,13 +371,7 @@ def _prefix_rooms(
 
 
 def _edges(network: Network) -> tuple[Span, ...]:
-    """Addresses that no host may have: of IPv4 the network's own and the broadcast, of IPv6 the
-    routers' anycast (RFC 4291, 2.6.1); none in networks of one or two.
-    """
-    first, last = _ends(network)
-    if network.max_prefixlen - network.prefixlen < 2:
-        return ()
-    return ((first, first), (last, last)) if network.version == 4 else ((first, first),)
+    return tuple((int(address), int(address)) for address in edges(network))
 
 
 def _ends(network: Network) -> Span:

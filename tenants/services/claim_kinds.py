@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Q, QuerySet
 
+from tenants.domain.addresses import Network
 from tenants.domain.claims import (
     AddressClaim,
     AddressRole,
@@ -37,7 +38,6 @@ R = TypeVar(
     stored.SubnetClaim,
     stored.AddressClaim,
 )
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MOST_NAMED = 8
 
 

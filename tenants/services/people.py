@@ -60,7 +60,7 @@ def revoke_unearned_tokens(user: User, *, actor: Actor) -> None:
     for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
         role = roles.get(token.tenant_id)
         if role is None or not GRANTS[Role(token.role)] <= GRANTS[Role(role)]:
-            tokens.revoke_token(token, actor=actor)
+            tokens.withdraw_token(token, actor=actor)
 
 
 def create_person(
@@ -112,7 +112,7 @@ def change_person(
         revoke_unearned_tokens(user, actor=actor)
     if not is_active:
         for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
-            tokens.revoke_token(token, actor=actor)
+            tokens.withdraw_token(token, actor=actor)
     after = {"platform_role": user.platform_role, "is_active": user.is_active}
     audit.record(
         actor,

@@ -54,7 +54,7 @@ def add_member(tenant: Tenant, user: User, role: Role, *, actor: Actor) -> Membe
         membership.save()
         for token in _live_tokens(tenant, user):
             if not GRANTS[Role(token.role)] <= GRANTS[role]:
-                tokens.revoke_token(token, actor=actor)
+                tokens.withdraw_token(token, actor=actor)
         audit.record(actor, "member.added", membership, detail={"role": role.value})
     return membership
 
@@ -70,7 +70,7 @@ def remove_member(membership: Membership, *, actor: Actor) -> None:
         if membership.role == Role.NETOPS:
             _keep_one_netops(membership.tenant, membership.user, actor)
         for token in _live_tokens(membership.tenant, membership.user):
-            tokens.revoke_token(token, actor=actor)
+            tokens.withdraw_token(token, actor=actor)
         audit.record(actor, "member.removed", membership, detail={"role": membership.role})
         membership.delete()
 

@@ -6,8 +6,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenants import audit
+from tenants.access import require
 from tenants.domain.actor import Actor
-from tenants.domain.roles import GRANTS, Role
+from tenants.domain.roles import GRANTS, Action, Role
 from tenants.errors import ForbiddenError, InvalidError
 from tenants.models.tenant import Tenant
 from tenants.models.token import ApiToken, hash_key, new_key
@@ -27,7 +28,8 @@ def create_token(
     """A new token and its key. The key is not stored: whoever asked must keep it now.
 
     Raises:
-        ForbiddenError: the token could do more than its maker, or its maker is no person.
+        ForbiddenError: the actor may not manage the tenant or is no person, or the token could do
+            more than they.
         InvalidError: the name is empty, or the end lies in the past.
         ConflictError: the tenant has a token with this name.
     """
@@ -35,6 +37,7 @@ def create_token(
         raise ForbiddenError(
             "An API token belongs to the person who makes it. Sign in to make one."
         )
+    require(actor, Action.MANAGE_TENANT)
     if not all(actor.may(action) for action in GRANTS[role]):
         raise ForbiddenError(
             f"A token with the role {role.value} could do more than you can. Choose a lesser role."
@@ -62,8 +65,25 @@ def create_token(
     return token, key
 
 
+def may_revoke(token: ApiToken, actor: Actor) -> bool:
+    """True for whoever manages the tenant, and for the person who made the token."""
+    is_own = actor.token_id is None and token.user_id == actor.user_id
+    return is_own or actor.may(Action.MANAGE_TENANT)
+
+
 def revoke_token(token: ApiToken, *, actor: Actor) -> ApiToken:
-    """Refuse this token from now on; revoking it again changes nothing."""
+    """Refuse this token from now on; revoking it again changes nothing.
+
+    Raises:
+        ForbiddenError: it is somebody else's, and the actor may not manage the tenant.
+    """
+    if not may_revoke(token, actor):
+        require(actor, Action.MANAGE_TENANT)
+    return withdraw_token(token, actor=actor)
+
+
+def withdraw_token(token: ApiToken, *, actor: Actor) -> ApiToken:
+    """As ``revoke_token``, for services that take rights away: the change before asked for them."""
     if token.revoked_at is not None:
         return token
     with transaction.atomic():

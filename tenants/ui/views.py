@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
-from tenants.access import TenantRequest, tenant_page
+from tenants.access import TenantRequest, require, tenant_page
 from tenants.domain.roles import Action, Role
 from tenants.errors import NotVisibleError, SluiceError
 from tenants.models import ApiToken, AuditEntry, Operation
@@ -49,16 +49,21 @@ def operation_cancel(request: TenantRequest, pk: int) -> HttpResponse:
 
 @tenant_page(Action.VIEW)
 def token_list(request: TenantRequest) -> HttpResponse:
-    """The tenant's API tokens, and the form of a new one; its key is shown on this answer only."""
+    """The tenant's API tokens; who may manage it makes one here, and sees its key this once."""
     form = TokenForm(request.POST or None, actor=request.actor)
-    key = _new_key(request, form) if request.method == "POST" and form.is_valid() else ""
+    key = ""
+    if request.method == "POST":
+        require(request.actor, Action.MANAGE_TENANT)
+        key = _new_key(request, form) if form.is_valid() else ""
     page = page_of(request, ApiToken.objects.select_related("user"))
     for token in page:
         token.state = _token_state(token)  # type: ignore[attr-defined]  # for the page alone
+        token.can_revoke = tokens.may_revoke(token, request.actor)  # type: ignore[attr-defined]
     context = {
         "form": TokenForm(actor=request.actor) if key else form,
         "new_key": key,
         "page": page,
+        "can_create": request.actor.may(Action.MANAGE_TENANT),
         "api_url": f"{settings.PORTAL_URL}/api/v1/tenants/{request.tenant.slug}",
     }
     return render(request, "tenants/token_list.html", context)
@@ -67,15 +72,10 @@ def token_list(request: TenantRequest) -> HttpResponse:
 @require_POST
 @tenant_page(Action.VIEW)
 def token_revoke(request: TenantRequest, pk: int) -> HttpResponse:
-    """Revoke one's own token; NetOps may revoke anybody's."""
-    mine = ApiToken.objects.all()
-    if not request.actor.may(Action.MANAGE_TENANT):
-        mine = mine.filter(user=request.user)
-    token = mine.filter(pk=pk).first()
+    """Revoke a token; the service knows whose it may be."""
+    token = ApiToken.objects.filter(pk=pk).first()
     if token is None:
-        raise NotVisibleError(
-            "There is no such token that you may revoke. Ask its maker, or the tenant's NetOps."
-        )
+        raise NotVisibleError("There is no such token in this tenant. See the list of tokens.")
     tokens.revoke_token(token, actor=request.actor)
     messages.success(request, gettext("The token %(name)s is revoked.") % {"name": token.name})
     return redirect("tenants:token-list", request.tenant.slug)

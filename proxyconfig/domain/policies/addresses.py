@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxyconfig.domain.problems import Problem
-from tenants.domain.addresses import holdable
+from tenants.domain.addresses import edges, holdable
 from tenants.domain.claims import AddressRole
 
 if TYPE_CHECKING:
@@ -109,6 +110,27 @@ def _can_be_held(intent: Intent) -> Iterator[Problem]:
             yield Problem(used.path, "address-unusable", str(error))
 
 
+def _no_edges(intent: Intent) -> Iterator[Problem]:
+    """Self-IPs and gateways are checked against their own subnets, with these."""
+    own = {
+        (segment.cluster, segment.vrf or "", edge): (subnet.cidr, number)
+        for segment in intent.segments
+        for subnet in segment.subnets
+        for number, edge in enumerate(edges(ipaddress.ip_network(subnet.cidr)))
+    }
+    for used in used_addresses(intent):
+        address = ipaddress.ip_address(used.address)
+        at = own.get((used.cluster, used.vrf, address))
+        if at is not None and used.subnet is None:
+            first = "network" if address.version == 4 else "subnet-router anycast"
+            word = "broadcast" if at[1] else first
+            yield Problem(
+                used.path,
+                "address-unusable",
+                f"{address} is the {word} address of subnet {at[0]}; choose a host address",
+            )
+
+
 def _neighbours(intent: Intent) -> Iterator[tuple[str, str]]:
     """Path and address of the routers and tunnel endpoints that a proxy speaks to."""
     for route in intent.static_routes:
@@ -129,4 +151,4 @@ def _can_be_reached(intent: Intent) -> Iterator[Problem]:
             yield Problem(path, "address-unusable", str(error))
 
 
-CHECKS = (_apart, _can_be_held, _can_be_reached)
+CHECKS = (_apart, _can_be_held, _no_edges, _can_be_reached)

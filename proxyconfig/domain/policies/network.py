@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says, Text
 from proxyconfig.domain.problems import Problem
+from tenants.domain.addresses import Network, edges
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent
@@ -189,7 +190,8 @@ def _self_ips_fit(intent: Intent) -> Iterator[Problem]:
             yield Problem(
                 f"{path}.address",
                 "self-ip-outside",
-                f"{self_ip.address} is not a host address of a subnet of {segment.name}",
+                f"{self_ip.address} is not a host address of segment {segment.name}, which has"
+                f" {', '.join(map(str, networks)) or 'no subnet'}",
             )
 
 
@@ -208,14 +210,10 @@ def _self_ips_unique(intent: Intent) -> Iterator[Problem]:
         seen.add(key)
 
 
-def _is_host_of(network: ipaddress.IPv4Network | ipaddress.IPv6Network, address: str) -> bool:
-    """Inside, and neither network nor broadcast address where a subnet has those."""
+def _is_host_of(network: Network, address: str) -> bool:
+    """Inside, and none of the addresses that no host may have."""
     candidate = ipaddress.ip_address(address)
-    if candidate.version != network.version or candidate not in network:
-        return False
-    has_ends = network.prefixlen < network.max_prefixlen - 1
-    ends = (network.network_address, network.broadcast_address)
-    return not (has_ends and candidate in ends)
+    return candidate in network and candidate not in edges(network)
 
 
 CHECKS = (

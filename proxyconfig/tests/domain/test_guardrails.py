@@ -264,8 +264,19 @@ def test_making_a_staged_policy_enforced_is_what_opens():
         ("*.xn--p1ai", True),
         ("*.xn--55qx5d.cn", True),
         ("*.compute.amazonaws.com", True),  # The list has *.compute.amazonaws.com.
+        ("*.s3.amazonaws.com", True),
+        ("*.amazonaws.com", True),  # Above s3.amazonaws.com.
+        ("*.eu-west-1.amazonaws.com", True),
+        ("*.core.windows.net", True),  # Above blob.core.windows.net.
+        ("*.windows.net", True),
+        ("*.googleapis.com", True),  # On the list itself.
+        ("*.xn--mre-og-romsdal-qqb.no", True),  # Above sande.møre-og-romsdal.no.
         ("*.local", True),
         ("*.example.org", False),
+        ("*.github.com", False),
+        ("*.python.org", False),
+        ("*.bucket.s3.amazonaws.com", False),
+        ("*.city.kobe.jp", False),  # An exception: the list has *.kobe.jp.
         ("*.me.github.io", False),
         ("*.svc.cluster.local", False),
         ("com", False),

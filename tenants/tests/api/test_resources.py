@@ -57,6 +57,17 @@ def test_unknown_user_is_no_member(alice):
     assert "nobody" in response.json()["detail"]
 
 
+def test_reader_makes_no_token_and_revokes_only_their_own(bob, alice, acme):
+    own = ApiTokenFactory(tenant=acme, user=bob.user, key="slc_1")
+    other = ApiTokenFactory(tenant=acme, user=alice.user, key="slc_2")
+
+    made = post(bob, f"{TENANT}/tokens", name="ci", role="reader")
+    revoked = [bob.client.delete(f"{TENANT}/tokens/{token.pk}") for token in (own, other)]
+
+    assert made.status_code == 403
+    assert [answer.status_code for answer in revoked] == [204, 403]
+
+
 def test_key_of_a_token_is_shown_once(alice, acme):
     made = post(alice, f"{TENANT}/tokens", name="ci", role="devops")
     read = alice.client.get(made["Location"]).json()
