@@ -269,7 +269,7 @@ def limit_complaint(limits: Limits, value: object) -> str:
     if limits.longest is not None and len(value) > limits.longest:
         return f"{len(value)} characters are more than {limits.longest}"
     if limits.pattern and not re.fullmatch(limits.pattern, value):
-        return f"{value!r} does not match {limits.pattern}"
+        return limits.says
     if any(ord(character) < 32 and character not in "\n\t" for character in value):
         return "it has control characters"
     if any("\ud800" <= character <= "\udfff" for character in value):

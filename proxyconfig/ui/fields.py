@@ -124,7 +124,7 @@ class TextField(forms.CharField):
         """Refuse what the intent's own limits refuse, in their words."""
         super().validate(value)
         if value and (wrong := limit_complaint(self._limits, value)):
-            raise ValidationError(_complaint(self._limits, wrong))
+            raise ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
 
 
 class ReferenceField(forms.ChoiceField):
@@ -286,19 +286,6 @@ class RulesField(forms.CharField):
 
 def _words_of(enum: type[StrEnum]) -> list[tuple[str, Any]]:  # Any: lazy text.
     return [(member.value, _CHOICE_WORDS.get(member, member.value)) for member in enum]
-
-
-def _complaint(limits: Limits, said: str) -> str:
-    """A limit's complaint as a sentence, without the pattern that a name broke."""
-    if limits.pattern and "does not match" in said:
-        return (
-            gettext("Write it as the line below says.")
-            if limits.longest != 63
-            else gettext(
-                "Use lower-case letters, digits and hyphens; begin and end with a letter or digit."
-            )
-        )
-    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _at_line(number: int, said: str, *, is_only: bool) -> str:

@@ -161,10 +161,8 @@ class PatternField(forms.CharField):
     def validate(self, value: str) -> None:
         """Refuse what a template's own limits refuse."""
         super().validate(value)
-        if value and limit_complaint(self._limits, value):
-            raise forms.ValidationError(
-                gettext("Use lower-case letters, digits, hyphens and {tenant}.")
-            )
+        if value and (wrong := limit_complaint(self._limits, value)):
+            raise forms.ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
 
 
 class TemplateForm(forms.Form):
