@@ -251,7 +251,7 @@ def test_hash_changes_with_the_wish_and_not_with_its_order():
             "'*.example.org'",
             "0x7f.1",
             "spec.egressPolicies[web].rules[0].host",
-            "'0x7f.1' looks like an address; use cidr for addresses",
+            "'0x7f.1' looks like an address, not a host name",
         ),
         (
             "8000-8099",
