@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from proxyconfig.domain.codec import FieldShape, Shape, fields_of, limit_complaint
 from proxyconfig.domain.fields import Advertised, Limits, Mode, PortRange, Protocol
 from proxyconfig.domain.intent import EgressRule, Subnet
+from proxyconfig.domain.problems import sentence
 from proxyconfig.ui import rules
 from proxyconfig.ui.layout import Entry
 
@@ -124,7 +125,7 @@ class TextField(forms.CharField):
         """Refuse what the intent's own limits refuse, in their words."""
         super().validate(value)
         if value and (wrong := limit_complaint(self._limits, value)):
-            raise ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
+            raise ValidationError(sentence(wrong))
 
 
 class ReferenceField(forms.ChoiceField):
@@ -290,7 +291,7 @@ def _words_of(enum: type[StrEnum]) -> list[tuple[str, Any]]:  # Any: lazy text.
 
 def _at_line(number: int, said: str, *, is_only: bool) -> str:
     if is_only:
-        return f"{said[:1].upper()}{said[1:]}."
+        return sentence(said)
     return gettext("Line %(number)s: %(why)s.") % {"number": number, "why": said}
 
 

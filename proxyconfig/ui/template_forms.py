@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from proxyconfig.domain.codec import limit_complaint
 from proxyconfig.domain.fields import Limits, Mode
+from proxyconfig.domain.problems import sentence
 from proxyconfig.domain.template import (
     TENANT,
     AddressTemplate,
@@ -162,7 +163,7 @@ class PatternField(forms.CharField):
         """Refuse what a template's own limits refuse."""
         super().validate(value)
         if value and (wrong := limit_complaint(self._limits, value)):
-            raise forms.ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
+            raise forms.ValidationError(sentence(wrong))
 
 
 class TemplateForm(forms.Form):

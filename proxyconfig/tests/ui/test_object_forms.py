@@ -162,6 +162,19 @@ def test_subnet_with_host_bits_is_refused_with_the_right_spelling():
     assert form.errors["subnets"] == ["Line 2: write 10.2.0.7/24 as 10.2.0.0/24."]
 
 
+@pytest.mark.parametrize(
+    ("subnets", "says"),
+    [
+        ("fe80::/64", "fe80::/64 cannot be a subnet"),
+        ("fd00:1::/64 fe80::1", "fe80::1 is link-local"),
+    ],
+)
+def test_address_keeps_its_spelling_at_the_start_of_a_sentence(subnets, says):
+    form = refused(segment_form(subnets=subnets), NETWORK)
+
+    assert any(error.startswith(says) for error in form.errors["subnets"])
+
+
 def test_complaint_about_a_rule_names_its_line():
     data = {"name": "docs", "destinations": "a.example:443\n\n@nobody:443"}
     form = refused(form_of("egress-policies", NETWORK, data), NETWORK)
