@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 
-from proxyconfig.domain.codec import fields_of, is_record, limit_complaint
+from proxyconfig.domain.codec import Unreadable, fields_of, from_plain, is_record, limit_complaint
 from proxyconfig.domain.intent import (
     Action,
     AddressList,
@@ -372,6 +372,24 @@ def test_no_pattern_is_shown_to_people(kind):
     assert {limit_complaint(limits, "\u00e9 ") for limits in patterned.values()} == {
         limits.says for limits in patterned.values()
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "expected text, found nothing"),
+        (1.1, "expected text, found the number 1.1 (write it in quotes)"),
+        (True, "expected text, found true (write it in quotes)"),
+        ([], "expected text, found a list"),
+    ],
+)
+def test_value_of_another_type_is_said_without_pythons_words(value, says):
+    problems = []
+
+    with pytest.raises(Unreadable):
+        from_plain(VlanLink, {"interface": value, "tag": 1}, path="", problems=problems)
+
+    assert [problem.message for problem in problems] == [says]
 
 
 def test_path_prefix_says_how_it_begins():

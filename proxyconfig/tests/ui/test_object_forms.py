@@ -114,6 +114,12 @@ def test_vlan_without_a_tag_is_asked_for():
     assert list(form.errors) == ["vlan_tag"]
 
 
+def test_vlan_without_a_trunk_is_asked_for():
+    form = segment_form(vlan_tag="102", vlan_interface=" ")
+
+    assert form.errors == {"vlan_interface": ["Enter the trunk."]}
+
+
 def test_part_that_was_left_alone_is_not_there():
     form = segment_form()
 
