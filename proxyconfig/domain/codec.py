@@ -269,7 +269,7 @@ def limit_complaint(limits: Limits, value: object) -> str:
     if limits.longest is not None and len(value) > limits.longest:
         return f"{len(value)} characters are more than {limits.longest}"
     if limits.pattern and not re.fullmatch(limits.pattern, value):
-        return f"{value!r} does not match {limits.pattern}"
+        return limits.says
     if any(ord(character) < 32 and character not in "\n\t" for character in value):
         return "it has control characters"
     if any("\ud800" <= character <= "\udfff" for character in value):
@@ -283,10 +283,25 @@ def _shown(number: int) -> str:
 
 
 def _wrong_type(path: str, expected: str, plain: JsonValue) -> Problem:
-    hint = " (write it in quotes)" if expected == "text" and not isinstance(plain, dict) else ""
-    shown = _shown(plain) if type(plain) is int else repr(plain)
-    return Problem(
-        path,
-        "wrong-type",
-        f"expected {expected}, found {type(plain).__name__} {shown}"[:200] + hint,
-    )
+    is_unquoted = expected == "text" and isinstance(plain, bool | int | float)
+    hint = " (write it in quotes)" if is_unquoted else ""
+    return Problem(path, "wrong-type", f"expected {expected}, found {_found(plain)}"[:200] + hint)
+
+
+def _found(plain: JsonValue) -> str:
+    """A JSON value as people know it, not as Python calls it."""
+    match plain:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if plain else "false"
+        case int():
+            return f"the number {_shown(plain)}"
+        case str():
+            return f"the text {plain!r}"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case _:
+            return f"the number {plain}"

@@ -14,9 +14,10 @@ from proxyconfig.domain.intent import (
     IngressPolicy,
     Intent,
     Listener,
+    VirtualAddress,
 )
 from proxyconfig.domain.objects import BY_NAME, Key, key_of
-from proxyconfig.domain.references import users
+from proxyconfig.domain.references import renamed, users
 from tenants.errors import ConflictError, InvalidError, NotVisibleError
 
 Edit = Callable[[Intent], Intent]
@@ -42,17 +43,22 @@ def create(item: objects.IntentObject) -> Edit:
 def change(key: Key, item: objects.IntentObject) -> Edit:
     """Put ``item`` in the place of the object with that key, under another name too.
 
+    What names the object follows a new name; listeners follow a virtual address on its cluster.
+
     Raises (when it runs):
         NotVisibleError: there is no such object.
         ConflictError: code ``taken``; its new name is another object's.
     """
 
     def edit(intent: Intent) -> Intent:
-        find(intent, key)
-        if key_of(item) != key:
-            _check_free(intent, key_of(item))
-            intent = objects.remove(intent, key)
-        return objects.put(intent, item)
+        known = find(intent, key)
+        if key_of(item) == key:
+            return objects.put(intent, item)
+        _check_free(intent, key_of(item))
+        following = renamed(intent, known, item)
+        if isinstance(known, VirtualAddress) and known.cluster == item.cluster:
+            following = _with_listeners(following, known, item.address)
+        return objects.put(objects.remove(following, key), item)
 
     return edit
 
@@ -271,9 +277,32 @@ def _without_idle(intent: Intent, name: str) -> Intent:
     listener = objects.find(intent, Key("listeners", name))
     if listener is None or any(policy.listener == name for policy in intent.ingress_policies):
         return intent
+    return objects.remove(intent, key_of(listener)) if _was_made_here(listener) else intent
+
+
+def _was_made_here(listener: Listener) -> bool:
+    """True when its name is one of ``listener_name``."""
     address = listener.virtual_address.replace(".", "-").replace(":", "-")
-    was_made_here = name.startswith(f"{listener.protocol}-{address}-{listener.port}")
-    return objects.remove(intent, key_of(listener)) if was_made_here else intent
+    return listener.name.startswith(f"{listener.protocol}-{address}-{listener.port}")
+
+
+def _with_listeners(intent: Intent, known: VirtualAddress, address: str) -> Intent:
+    """The listeners on a virtual address moved to another, renamed where the name says the old."""
+    for listener in intent.listeners:
+        if (listener.cluster, listener.virtual_address) != (known.cluster, known.address):
+            continue
+        moved = replace(listener, virtual_address=address)
+        if _was_made_here(listener):
+            name = listener_name(
+                intent,
+                cluster=moved.cluster,
+                protocol=moved.protocol,
+                address=address,
+                port=moved.port,
+            )
+            moved = replace(moved, name=name)
+        intent = change(key_of(listener), moved)(intent)
+    return intent
 
 
 def _check_free(intent: Intent, key: Key) -> None:

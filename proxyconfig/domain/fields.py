@@ -16,12 +16,14 @@ class Limits:
 
     Attributes:
         pattern: anchored regular expression for text.
+        says: how to write it, for whoever did not match the pattern; no one is shown a pattern.
         minimum, maximum: inclusive, for integers.
         longest: greatest number of characters of text, or of items of a list.
         form: a notation that a pattern cannot express; see ``notation.complaint``.
     """
 
     pattern: str = ""
+    says: str = ""
     minimum: int | None = None
     maximum: int | None = None
     longest: int | None = None
@@ -115,7 +117,14 @@ class PortRange:
 
 
 # DNS-1123 label: it becomes part of Kubernetes, TMM and Caddy object names.
-Name = Annotated[str, Limits(pattern=r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", longest=63)]
+Name = Annotated[
+    str,
+    Limits(
+        pattern=r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+        says="use lower-case letters, digits and hyphens; begin and end with a letter or digit",
+        longest=63,
+    ),
+]
 Address = Annotated[str, Limits(form="address", longest=45)]
 Cidr = Annotated[str, Limits(form="cidr", longest=49)]
 # A bare address means that one address.

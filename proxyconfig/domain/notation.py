@@ -120,7 +120,7 @@ def _zone(text: str) -> str:
 def _host_complaint(text: str) -> str:
     name = text.removeprefix("*.")
     if is_numeric_host(name) or ":" in name:
-        return f"{text!r} looks like an address; use cidr for addresses"
+        return f"{text!r} looks like an address, not a host name"
     if not text.isascii():
         return f"{text!r} is not ASCII; write its xn-- form"
     if is_host_name(name):

@@ -1,23 +1,43 @@
-"""Which objects of an intent use which others: asked before one is deleted."""
+"""Which objects of an intent use which others: asked before one is deleted or renamed."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from proxyconfig.domain import objects
 from proxyconfig.domain.intent import (
     AddressList,
+    BgpPeer,
     EgressPolicy,
+    EgressRule,
+    IngressPolicy,
     Intent,
     Listener,
     Namespace,
     PortList,
     Segment,
+    SelfIp,
     SnatPool,
     TlsReference,
     VirtualAddress,
 )
 from proxyconfig.domain.objects import Key, key_of
+
+# By the kind of what is named: who names it, and in which field. Namespaces and virtual addresses
+# are named beside a cluster. Any: dataclasses of the intent.
+_NAMED_IN: Final[Mapping[type[Any], Mapping[type[Any], str]]] = {
+    Segment: {SelfIp: "segment"},
+    SnatPool: {EgressPolicy: "snat_pool"},
+    Listener: {IngressPolicy: "listener"},
+    TlsReference: {Listener: "tls"},
+    AddressList: {
+        IngressPolicy: "source_lists",
+        EgressRule: "address_list",
+        BgpPeer: "advertise_lists",
+    },
+    PortList: {EgressRule: "port_lists"},
+}
 
 
 def users(intent: Intent, key: Key) -> tuple[Key, ...]:
@@ -27,25 +47,64 @@ def users(intent: Intent, key: Key) -> tuple[Key, ...]:
 
 
 def _users(intent: Intent, item: objects.IntentObject) -> Iterator[Key]:
-    find = _FINDERS.get(type(item))
-    return iter(()) if find is None else find(intent, item)
+    if type(item) in _NAMED_IN:
+        for other in objects.objects(intent).values():
+            if other != _with_name(other, type(item), item.name, ""):
+                yield key_of(other)
+    if find := _FINDERS.get(type(item)):
+        yield from find(intent, item)
+
+
+def renamed(intent: Intent, old: objects.IntentObject, new: objects.IntentObject) -> Intent:
+    """The intent with the references to ``old`` by name naming ``new``, an object of its kind."""
+    kind = type(old)
+    if kind is Namespace:
+        return _with_namespace(intent, old, new)
+    if kind not in _NAMED_IN or old.name == new.name:
+        return intent
+    return objects.assemble(
+        intent.tenant,
+        (_with_name(item, kind, old.name, new.name) for item in objects.objects(intent).values()),
+    )
+
+
+def _with_name(
+    item: objects.IntentObject, kind: type[Any], old: str, new: str
+) -> objects.IntentObject:
+    """The item with ``new`` wherever it names ``old``, an object of ``kind``."""
+    if isinstance(item, EgressPolicy) and EgressRule in _NAMED_IN[kind]:
+        rules = tuple(_with_name(rule, kind, old, new) for rule in item.rules)
+        item = replace(item, rules=rules)
+    field = _NAMED_IN[kind].get(type(item))
+    if field is None:
+        return item
+    content = getattr(item, field)
+    if isinstance(content, tuple) and old in content:
+        return replace(item, **{field: tuple(new if name == old else name for name in content)})
+    return replace(item, **{field: new}) if content == old else item
+
+
+def _with_namespace(intent: Intent, old: Namespace, new: Namespace) -> Intent:
+    """Another name on the same cluster; a TLS reference follows where no other has the old one."""
+    if old.cluster != new.cluster:
+        return intent
+    used = set(_of_namespace(intent, old))
+    policies = tuple(
+        replace(policy, backend=replace(policy.backend, namespace=new.name))
+        if key_of(policy) in used
+        else policy
+        for policy in intent.ingress_policies
+    )
+    references = tuple(
+        replace(reference, namespace=new.name) if key_of(reference) in used else reference
+        for reference in intent.tls_references
+    )
+    return replace(intent, ingress_policies=policies, tls_references=references)
 
 
 def _of_address(intent: Intent, address: VirtualAddress) -> Iterator[Key]:
     for listener in intent.listeners:
         if (listener.cluster, listener.virtual_address) == (address.cluster, address.address):
-            yield key_of(listener)
-
-
-def _of_listener(intent: Intent, listener: Listener) -> Iterator[Key]:
-    for policy in intent.ingress_policies:
-        if policy.listener == listener.name:
-            yield key_of(policy)
-
-
-def _of_certificate(intent: Intent, reference: TlsReference) -> Iterator[Key]:
-    for listener in intent.listeners:
-        if listener.tls == reference.name:
             yield key_of(listener)
 
 
@@ -62,9 +121,6 @@ def _of_namespace(intent: Intent, namespace: Namespace) -> Iterator[Key]:
 
 
 def _of_segment(intent: Intent, segment: Segment) -> Iterator[Key]:
-    for self_ip in intent.self_ips:
-        if self_ip.segment == segment.name:
-            yield key_of(self_ip)
     networks = [ipaddress.ip_network(subnet.cidr) for subnet in segment.subnets]
     for route in intent.static_routes:
         hop = ipaddress.ip_address(route.next_hop)
@@ -73,38 +129,17 @@ def _of_segment(intent: Intent, segment: Segment) -> Iterator[Key]:
 
 
 def _of_pool(intent: Intent, pool: SnatPool) -> Iterator[Key]:
-    is_only = sum(entry.cluster == pool.cluster for entry in intent.snat_pools) == 1
-    for policy in intent.egress_policies:
+    if sum(entry.cluster == pool.cluster for entry in intent.snat_pools) == 1:
         # A policy that names none leaves from the cluster's only pool.
-        if policy.snat_pool == pool.name or (policy.snat_pool is None and is_only):
-            yield key_of(policy)
+        for policy in intent.egress_policies:
+            if policy.snat_pool is None:
+                yield key_of(policy)
 
 
-def _of_list(intent: Intent, named: AddressList | PortList) -> Iterator[Key]:
-    name = named.name
-    for policy in intent.ingress_policies:
-        if name in policy.source_lists:
-            yield key_of(policy)
-    for egress in intent.egress_policies:
-        if _names_list(egress, name):
-            yield key_of(egress)
-    for peer in intent.bgp_peers:
-        if name in peer.advertise_lists:
-            yield key_of(peer)
-
-
-def _names_list(policy: EgressPolicy, name: str) -> bool:
-    return any(name == rule.address_list or name in rule.port_lists for rule in policy.rules)
-
-
-# Any: each takes an object of its own kind.
+# Users beyond those by name. Any: each takes an object of its own kind.
 _FINDERS: Final[Mapping[type[Any], Callable[[Intent, Any], Iterator[Key]]]] = {
     Namespace: _of_namespace,
     Segment: _of_segment,
     VirtualAddress: _of_address,
-    Listener: _of_listener,
     SnatPool: _of_pool,
-    AddressList: _of_list,
-    PortList: _of_list,
-    TlsReference: _of_certificate,
 }

@@ -45,8 +45,16 @@ from tenants.domain.quota import Resource
 
 # Stands for the tenant's name in the URL, wherever a template names something.
 TENANT: Final = "{tenant}"
-Pattern = Annotated[str, Limits(pattern=r"(?:[-a-z0-9]|\{tenant\})+", longest=63)]
-_Granted = Annotated[str, Limits(pattern=r"(?:[-a-z0-9]|\{tenant\})+[*]?", longest=63)]
+_LETTERS: Final = "use lower-case letters, digits, hyphens and {tenant}"
+Pattern = Annotated[str, Limits(pattern=r"(?:[-a-z0-9]|\{tenant\})+", says=_LETTERS, longest=63)]
+_Granted = Annotated[
+    str,
+    Limits(
+        pattern=r"(?:[-a-z0-9]|\{tenant\})+[*]?",
+        says=f"{_LETTERS}; an asterisk may end it",
+        longest=63,
+    ),
+]
 _Count = Annotated[int, Limits(minimum=1, maximum=256)]
 
 

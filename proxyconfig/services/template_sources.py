@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxyconfig.domain.codec import camel
-from proxyconfig.domain.problems import Problem
+from proxyconfig.domain.problems import Problem, sentence
 from proxyconfig.domain.template import (
     AddressTemplate,
     Template,
@@ -140,7 +140,7 @@ def invalid(problems: Sequence[Problem]) -> InvalidError:
     fields: dict[str, list[str]] = {}
     for problem in problems:
         part = problem.path.partition(".")[0].partition("[")[0]
-        says = f"{problem.message[:1].upper()}{problem.message[1:].rstrip('.')}."
+        says = sentence(problem.message)
         fields.setdefault(_NAMES.get(part, part), []).append(says)
     first = problems[0].message.rstrip(".")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

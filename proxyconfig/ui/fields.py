@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from proxyconfig.domain.codec import FieldShape, Shape, fields_of, limit_complaint
 from proxyconfig.domain.fields import Advertised, Limits, Mode, PortRange, Protocol
 from proxyconfig.domain.intent import EgressRule, Subnet
+from proxyconfig.domain.problems import sentence
 from proxyconfig.ui import rules
 from proxyconfig.ui.layout import Entry
 
@@ -124,7 +125,7 @@ class TextField(forms.CharField):
         """Refuse what the intent's own limits refuse, in their words."""
         super().validate(value)
         if value and (wrong := limit_complaint(self._limits, value)):
-            raise ValidationError(_complaint(self._limits, wrong))
+            raise ValidationError(sentence(wrong))
 
 
 class ReferenceField(forms.ChoiceField):
@@ -288,22 +289,9 @@ def _words_of(enum: type[StrEnum]) -> list[tuple[str, Any]]:  # Any: lazy text.
     return [(member.value, _CHOICE_WORDS.get(member, member.value)) for member in enum]
 
 
-def _complaint(limits: Limits, said: str) -> str:
-    """A limit's complaint as a sentence, without the pattern that a name broke."""
-    if limits.pattern and "does not match" in said:
-        return (
-            gettext("Write it as the line below says.")
-            if limits.longest != 63
-            else gettext(
-                "Use lower-case letters, digits and hyphens; begin and end with a letter or digit."
-            )
-        )
-    return f"{said[:1].upper()}{said[1:]}."
-
-
 def _at_line(number: int, said: str, *, is_only: bool) -> str:
     if is_only:
-        return f"{said[:1].upper()}{said[1:]}."
+        return sentence(said)
     return gettext("Line %(number)s: %(why)s.") % {"number": number, "why": said}
 
 

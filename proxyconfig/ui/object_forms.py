@@ -190,23 +190,37 @@ class ObjectForm(forms.Form):
         return shown.line_of(int(places[-1]), str(self.data.get(field, "")))
 
     def clean(self) -> dict[str, Any]:  # Any: Django's own signature.
-        """A part that is optional is there when the field that decides says so, else empty."""
+        """A part that is optional is there when the field that decides says so, else empty.
+
+        A part that is there has what its type requires.
+        """
         values = super().clean() or self.cleaned_data
         for part, deciding in self.layout.deciding.items():
             field = self._name(deciding)
             others = [
-                entry.field
+                entry
                 for entry in self.layout.entries
                 if entry.path.startswith(f"{part}.") and entry.path != deciding
             ]
             is_there = values.get(field) is not None or field in self.errors
-            if not is_there and any(name in self.changed_data for name in others):
+            for entry in others if is_there else ():
+                self._require(entry, values)
+            if not is_there and any(entry.field in self.changed_data for entry in others):
                 self.add_error(
                     field,
                     gettext("Give the %(field)s, or leave the fields below as they were.")
                     % {"field": self.fields[field].label},
                 )
         return values
+
+    def _require(self, entry: Entry, values: Mapping[str, object]) -> None:
+        """Ask for what the type of a part requires, and its form may leave empty."""
+        shape = shape_at(kinds_of(self.collection.name), entry.path)
+        if shape.is_required and values.get(entry.field) == "":
+            label = str(entry.label)
+            is_word = label[1:].islower()
+            says = gettext("Enter the %(field)s.")
+            self.add_error(entry.field, says % {"field": label.lower() if is_word else label})
 
     def _initial(self) -> dict[str, object]:
         initial: dict[str, object] = {}

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from proxyconfig.domain.problems import sentence
 from proxyconfig.ui.object_forms import ObjectForm
 from tenants.errors import ConflictError, InvalidError, SluiceError
 
@@ -25,12 +26,13 @@ def refuse_object(form: ObjectForm, error: SluiceError) -> None:
         (form.field_for(path), form.line_of(path), path, message) for path, message in complaints
     ]
     for field, line, path, message in placed:
-        says = f"{message[:1].upper()}{message[1:]}".rstrip(".")
+        says = sentence(message)
         if line is not None:
-            says = _("Line %(number)s: %(why)s") % {"number": line, "why": message.rstrip(".")}
+            why = message.rstrip(".")
+            says = _("Line %(number)s: %(why)s.") % {"number": line, "why": why}
         if field is None and path.startswith("spec."):
-            says = f"{_where(path)}: {message.rstrip('.')}"
-        form.add_error(field, f"{says}.")
+            says = f"{_where(path)}: {message.rstrip('.')}."
+        form.add_error(field, says)
     if not placed:
         form.add_error(None, error.message)
 

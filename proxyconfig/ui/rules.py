@@ -142,19 +142,32 @@ def _where(text: str) -> tuple[str | None, str | None, str | None]:
     if text.startswith("@"):
         return None, None, _list_name(text[1:])
     bare = text.replace("[", "").replace("]", "").lower()
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        pass
-    else:
-        bare = f"{address}/{address.max_prefixlen}" if "%" not in bare else f"{bare}/128"
-    if "/" in bare or ":" in bare:
+    if "/" not in bare and (":" in bare or notation.is_numeric_host(bare)):
+        bare = _one_address(bare)
+    if "/" in bare:
         if wrong := notation.complaint("cidr", bare):
             raise ValueError(wrong)
         return None, bare, None
     if wrong := limit_complaint(_HOST, bare):
         raise ValueError(wrong)
     return bare, None, None
+
+
+def _one_address(text: str) -> str:
+    """The network of one address, which may be written in any spelling of its own family."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(notation.complaint("address", text)) from None
+    # A zone, or IPv4 in IPv6's clothes: refused as it was typed.
+    spelling = text if "%" in text or _is_mapped(address) else str(address)
+    if wrong := notation.complaint("address", spelling):
+        raise ValueError(wrong)
+    return f"{address}/{address.max_prefixlen}"
+
+
+def _is_mapped(address: notation.IpAddress) -> bool:
+    return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
 
 
 def _list_name(text: str) -> str:

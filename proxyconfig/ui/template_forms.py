@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from proxyconfig.domain.codec import limit_complaint
 from proxyconfig.domain.fields import Limits, Mode
+from proxyconfig.domain.problems import sentence
 from proxyconfig.domain.template import (
     TENANT,
     AddressTemplate,
@@ -163,10 +164,8 @@ class PatternField(forms.CharField):
     def validate(self, value: str) -> None:
         """Refuse what a template's own limits refuse."""
         super().validate(value)
-        if value and limit_complaint(self._limits, value):
-            raise forms.ValidationError(
-                gettext("Use lower-case letters, digits, hyphens and {tenant}.")
-            )
+        if value and (wrong := limit_complaint(self._limits, value)):
+            raise forms.ValidationError(sentence(wrong))
 
 
 class TemplateForm(forms.Form):

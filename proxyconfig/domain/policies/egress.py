@@ -103,7 +103,8 @@ def _one_destination(intent: Intent) -> Iterator[Problem]:
             yield Problem(
                 path,
                 "destination",
-                f"a rule names one of host, cidr and addressList; this one names {len(named)}",
+                "a rule names one destination, a host, a network or an address list; this one"
+                f" names {len(named)}",
             )
 
 
@@ -134,7 +135,7 @@ def _grants_narrow(intent: Intent) -> Iterator[Problem]:
             yield Problem(
                 f"{path}.granted",
                 "grant-without-cidr",
-                "only a rule with cidr can be granted: a name never unlocks a private address",
+                "only a rule with a network can be granted: a name never unlocks a private address",
             )
         elif not can_be_granted(as_network(rule.cidr)):
             yield Problem(
@@ -169,7 +170,7 @@ def _private_listed(intent: Intent) -> Iterator[Problem]:
                 f"{path}.addressList",
                 "grant-missing",
                 f"list {rule.address_list} has private networks ({', '.join(private[:3])}):"
-                " nothing passes to them; name each by cidr in a rule that can be granted",
+                " nothing passes to them; name each in a rule of its own, which can be granted",
                 "warning",
             )
 

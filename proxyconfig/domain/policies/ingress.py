@@ -63,7 +63,12 @@ class IngressPolicy:
     ] = ()
     path_prefix: Annotated[
         str,
-        Limits(pattern=r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*", longest=255),
+        Limits(
+            pattern=r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*",
+            says="begin it with /, such as /api, and use letters, digits and"
+            " -._~!$&'()+,;=:@/ only",
+            longest=255,
+        ),
         Says("Whole path segments: /api matches /api and /api/x, not /apix."),
     ] = "/"
     sources: Annotated[tuple[Source, ...], Says("Client addresses let in.")] = ()

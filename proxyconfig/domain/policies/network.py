@@ -49,7 +49,14 @@ class VlanLink:
     """A VLAN on one of a cluster proxy's trunks."""
 
     interface: Annotated[
-        str, Limits(pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]*", longest=32), Says('Trunk: "1.1".')
+        str,
+        Limits(
+            pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]*",
+            says="begin it with a letter or digit, such as 1.1, and use letters, digits and"
+            " ._/- only",
+            longest=32,
+        ),
+        Says('Trunk: "1.1".'),
     ]
     tag: Annotated[int, Limits(minimum=1, maximum=4094), Says("802.1Q tag.")]
     internal: Annotated[bool, Says("Faces the cluster's nodes.")] = False

@@ -227,13 +227,13 @@ def test_hash_changes_with_the_wish_and_not_with_its_order():
             "tag: 101",
             "tag: '101'",
             "spec.segments[acme-vlan].vlan.tag",
-            "expected a whole number, found str '101'",
+            "expected a whole number, found the text '101'",
         ),
         (
             "interface: '1.1'",
             "interface: 1.1",
             "spec.segments[acme-vlan].vlan.interface",
-            "expected text, found float 1.1 (write it in quotes)",
+            "expected text, found the number 1.1 (write it in quotes)",
         ),
         (
             "10.101.0.0/24",
@@ -251,7 +251,7 @@ def test_hash_changes_with_the_wish_and_not_with_its_order():
             "'*.example.org'",
             "0x7f.1",
             "spec.egressPolicies[web].rules[0].host",
-            "'0x7f.1' looks like an address; use cidr for addresses",
+            "'0x7f.1' looks like an address, not a host name",
         ),
         (
             "8000-8099",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 
+from proxyconfig.domain.codec import Unreadable, fields_of, from_plain, is_record, limit_complaint
 from proxyconfig.domain.intent import (
     Action,
     AddressList,
@@ -31,6 +32,7 @@ from proxyconfig.domain.intent import (
     VlanLink,
     VxlanLink,
 )
+from proxyconfig.domain.template import Template
 from proxyconfig.domain.validation import blocking, validate
 from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
 
@@ -417,6 +419,50 @@ def test_each_break_is_found_at_its_place(change, path, code):
     problems = validate(replace(BASE, **change))
 
     assert (path, code) in [(problem.path, problem.code) for problem in problems]
+
+
+def _limits(kind, seen):
+    """Every field's limits, of the dataclasses below ``kind`` too."""
+    for field in fields_of(kind):
+        if is_record(field.shape.base) and field.shape.base not in seen:
+            yield from _limits(field.shape.base, {*seen, kind})
+        yield f"{kind.__name__}.{field.name}", field.shape.limits
+
+
+@pytest.mark.parametrize("kind", [Intent, Template])
+def test_no_pattern_is_shown_to_people(kind):
+    patterned = {name: limits for name, limits in _limits(kind, set()) if limits.pattern}
+
+    assert all(limits.says for limits in patterned.values()), patterned
+    assert {limit_complaint(limits, "\u00e9 ") for limits in patterned.values()} == {
+        limits.says for limits in patterned.values()
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "expected text, found nothing"),
+        (1.1, "expected text, found the number 1.1 (write it in quotes)"),
+        (True, "expected text, found true (write it in quotes)"),
+        ([], "expected text, found a list"),
+    ],
+)
+def test_value_of_another_type_is_said_without_pythons_words(value, says):
+    problems = []
+
+    with pytest.raises(Unreadable):
+        from_plain(VlanLink, {"interface": value, "tag": 1}, path="", problems=problems)
+
+    assert [problem.message for problem in problems] == [says]
+
+
+def test_path_prefix_says_how_it_begins():
+    (problem,) = validate(
+        replace(BASE, ingress_policies=(replace(BASE.ingress_policies[0], path_prefix="api"),))
+    )
+
+    assert problem.message.startswith("begin it with /, such as /api, ")
 
 
 def test_subnets_may_overlap_in_different_vrfs():

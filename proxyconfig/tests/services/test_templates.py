@@ -377,7 +377,7 @@ def test_a_vrf_of_its_own_has_pools_of_its_own(space, nora):
             "segments",
             "has no room for /16",
         ),
-        ({"namespaces": ("Bad",)}, "namespaces", "does not match"),
+        ({"namespaces": ("Bad",)}, "namespaces", "lower-case letters"),
     ],
 )
 def test_a_template_that_could_make_no_tenant_is_refused_at_its_part(space, wrong, field, says):

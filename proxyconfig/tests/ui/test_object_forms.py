@@ -114,6 +114,12 @@ def test_vlan_without_a_tag_is_asked_for():
     assert list(form.errors) == ["vlan_tag"]
 
 
+def test_vlan_without_a_trunk_is_asked_for():
+    form = segment_form(vlan_tag="102", vlan_interface=" ")
+
+    assert form.errors == {"vlan_interface": ["Enter the trunk."]}
+
+
 def test_part_that_was_left_alone_is_not_there():
     form = segment_form()
 
@@ -160,6 +166,19 @@ def test_subnet_with_host_bits_is_refused_with_the_right_spelling():
     form = segment_form(subnets="10.1.0.0/24\n10.2.0.7/24")
 
     assert form.errors["subnets"] == ["Line 2: write 10.2.0.7/24 as 10.2.0.0/24."]
+
+
+@pytest.mark.parametrize(
+    ("subnets", "says"),
+    [
+        ("fe80::/64", "fe80::/64 cannot be a subnet"),
+        ("fd00:1::/64 fe80::1", "fe80::1 is link-local"),
+    ],
+)
+def test_address_keeps_its_spelling_at_the_start_of_a_sentence(subnets, says):
+    form = refused(segment_form(subnets=subnets), NETWORK)
+
+    assert any(error.startswith(says) for error in form.errors["subnets"])
 
 
 def test_complaint_about_a_rule_names_its_line():

@@ -194,7 +194,11 @@ def test_emptied_parts_go(space, nora):
         ({"virtual_addresses": "front x"}, "virtual_addresses", "is not a pool and a number"),
         ({"virtual_addresses": ""}, "virtual_addresses", "needs a virtual address"),
         ({"ingress_namespace": "other"}, "ingress_port", "is none of the template"),
-        ({"namespaces": "Not-One"}, "namespaces", "does not match"),
+        (
+            {"namespaces": "Not-One"},
+            "namespaces",
+            "Use lower-case letters, digits, hyphens and {tenant}",
+        ),
         ({"quotas": "cows 3"}, "quotas", "is not a resource"),
         ({"quotas": "change-sets"}, "quotas", "has no number"),
         ({"egress_rules": "pypi.org:x"}, "egress_rules", "x"),
