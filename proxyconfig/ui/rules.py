@@ -18,6 +18,7 @@ from proxyconfig.domain.destinations import can_be_granted
 from proxyconfig.domain.fields import Action, PortRange, Transport
 from proxyconfig.domain.policies.egress import EgressRule, Grant
 from proxyconfig.domain.policies.lists import AddressList
+from tenants.domain.notation import as_network
 
 MOST_RULES = 200
 MOST_ORDER = 1_000_000
@@ -82,7 +83,7 @@ def is_private(rule: EgressRule) -> bool:
     """True for a network that a platform administrator has to grant."""
     if rule.cidr is None or rule.action is Action.DENY:
         return False
-    return can_be_granted(notation.as_network(rule.cidr))
+    return can_be_granted(as_network(rule.cidr))
 
 
 def renumber(old: Sequence[EgressRule], new: Sequence[EgressRule]) -> tuple[EgressRule, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says, Text
 from proxyconfig.domain.problems import Problem
+from tenants.domain.notation import TRUNK
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent
@@ -47,9 +48,7 @@ class Subnet:
 class VlanLink:
     """A VLAN on one of a cluster proxy's trunks."""
 
-    interface: Annotated[
-        str, Limits(pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]*", longest=32), Says('Trunk: "1.1".')
-    ]
+    interface: Annotated[str, Limits(pattern=TRUNK, longest=32), Says('Trunk: "1.1".')]
     tag: Annotated[int, Limits(minimum=1, maximum=4094), Says("802.1Q tag.")]
     internal: Annotated[bool, Says("Faces the cluster's nodes.")] = False
 
