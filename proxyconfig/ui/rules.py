@@ -4,7 +4,6 @@
 ``[2001:db8::1]:443``, ``deny @partners:@web/udp``. Pure but for the words of its complaints.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from proxyconfig.domain.destinations import can_be_granted
 from proxyconfig.domain.fields import Action, PortRange, Transport
 from proxyconfig.domain.policies.egress import EgressRule, Grant
 from proxyconfig.domain.policies.lists import AddressList
-from tenants.domain.notation import as_network
+from tenants.domain.notation import as_network, source_complaint
 
 MOST_RULES = 200
 MOST_ORDER = 1_000_000
@@ -142,20 +141,15 @@ def _where(text: str) -> tuple[str | None, str | None, str | None]:
     """Host, network and address list, of which one is set."""
     if text.startswith("@"):
         return None, None, _list_name(text[1:])
-    bare = text.replace("[", "").replace("]", "").lower()
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        pass
-    else:
-        bare = f"{address}/{address.max_prefixlen}" if "%" not in bare else f"{bare}/128"
-    if "/" in bare or ":" in bare:
-        if wrong := notation.complaint("cidr", bare):
+    bare = text.replace("[", "").replace("]", "")
+    if "/" in bare or ":" in bare or notation.is_numeric_host(bare):
+        if wrong := source_complaint(bare):
             raise ValueError(wrong)
-        return None, bare, None
-    if wrong := limit_complaint(_HOST, bare):
+        return None, str(as_network(bare)), None
+    host = bare.lower()
+    if wrong := limit_complaint(_HOST, host):
         raise ValueError(wrong)
-    return bare, None, None
+    return host, None, None
 
 
 def _list_name(text: str) -> str:

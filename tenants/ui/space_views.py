@@ -70,7 +70,7 @@ def reserved_list(request: PlatformRequest) -> HttpResponse:
 @platform_page(Action.VIEW)
 def grant_list(request: PlatformRequest) -> HttpResponse:
     """What each tenant may take; of one tenant where the address names it."""
-    slug = request.GET.get("tenant", "").strip()
+    slug = request.GET.get("tenant", "").replace("\0", "").strip()
     tenant = Tenant.objects.filter(slug=slug).first() if slug else None
     is_unknown = bool(slug) and tenant is None
     titles = {kind: f"{capfirst(entry.label)}s" for kind, entry in KINDS.items()}

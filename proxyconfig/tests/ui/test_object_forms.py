@@ -162,6 +162,18 @@ def test_subnet_with_host_bits_is_refused_with_the_right_spelling():
     assert form.errors["subnets"] == ["Line 2: write 10.2.0.7/24 as 10.2.0.0/24."]
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "typed", "says"),
+    [
+        ("segments", "subnets", "2001:DB8::/32", "Write 2001:DB8::/32 as 2001:db8::/32."),
+        ("virtual-addresses", "address", "FD00::5", "Write FD00::5 as fd00::5."),
+        ("address-lists", "addresses", "2001:DB8::/32", "Write 2001:DB8::/32 as 2001:db8::/32."),
+    ],
+)
+def test_address_in_capitals_is_refused_as_in_a_manifest(name, field, typed, says):
+    assert form_of(name, NETWORK, {field: typed}).errors[field] == [says]
+
+
 def test_complaint_about_a_rule_names_its_line():
     data = {"name": "docs", "destinations": "a.example:443\n\n@nobody:443"}
     form = refused(form_of("egress-policies", NETWORK, data), NETWORK)

@@ -110,6 +110,18 @@ def test_tenants_netops_change_nothing(alice, vrf):
         save_pool(vrf, actor=actor)
 
 
+@pytest.mark.parametrize("prefix", ["0.0.0.0/0", "::/0", "224.0.0.0/4", "127.0.0.0/8"])
+def test_pool_of_what_no_tenant_can_have_is_refused_when_it_is_made(vrf, prefix):
+    with pytest.raises(InvalidError) as refused:
+        save_pool(vrf, prefix=prefix)
+    old = AddressPoolFactory(name="old", vrf=vrf, prefix=prefix)
+    save_pool(vrf, name="renamed", prefix=prefix, pool=old)
+
+    assert list(refused.value.fields) == ["prefix"]
+    old.refresh_from_db()
+    assert old.name == "renamed"
+
+
 def test_overlapping_pool_is_refused_with_the_other(vrf):
     save_pool(vrf)
 
