@@ -169,11 +169,11 @@ def _form_page(
 def _answer(request: PlatformRequest) -> dict[str, Any]:  # Any: a context.
     asked = request.GET.get("q", "").strip()
     if not asked:
-        return {"q": "", "holders": [], "refusal": ""}
+        return {"q": "", "answer": None, "refusal": ""}
     try:
-        return {"q": asked, "holders": lookup.find(asked, actor=request.actor), "refusal": ""}
+        return {"q": asked, "answer": lookup.find(asked, actor=request.actor), "refusal": ""}
     except InvalidError as error:
-        return {"q": asked, "holders": [], "refusal": error.message}
+        return {"q": asked, "answer": None, "refusal": error.message}
 
 
 def _page(

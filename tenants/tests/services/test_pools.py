@@ -18,7 +18,7 @@ from tenants.models import (
     platform_scope,
 )
 from tenants.services import pools
-from tenants.services.utilisation import Use, owner_of, utilisation
+from tenants.services.utilisation import Use, utilisation
 from tenants.tests.factories import (
     AddressClaimFactory,
     AddressPoolFactory,
@@ -368,21 +368,3 @@ def test_utilisation_of_everything_is_one_query(acme, vrf, django_assert_num_que
         "vnis": ("vni-range", 1, 1000),
     }
     assert Use("pool", 1, "nets", 256, 65536).percent == 0.390625
-
-
-def test_owner_of_an_address_is_told_to_staff_alone(acme, alice, vrf):
-    grant = pools.grant_prefix(acme, save_pool(vrf), actor=NED)
-    AddressClaimFactory(grant=grant, address="10.4.7.9", user="listener web")
-
-    found = owner_of(" 10.4.7.9 ", actor=NED)
-
-    assert [(h.kind, h.value, h.tenant, h.user) for h in found] == [
-        ("pool", "10.4.7.0/24", "", "vips"),
-        ("grant", "10.4.7.0/24", "acme", ""),
-        ("address", "10.4.7.9", "acme", "listener web"),
-    ]
-    assert owner_of("10.4.7.9", VrfFactory(name="red"), actor=NED) == []
-    with pytest.raises(ForbiddenError):
-        owner_of("10.4.7.9", actor=alice.actor)
-    with pytest.raises(InvalidError, match=r"'10\.4\.7' is not an IP address"):
-        owner_of("10.4.7", actor=NED)

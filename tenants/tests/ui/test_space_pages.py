@@ -390,12 +390,14 @@ def test_members_of_a_tenant_learn_nothing_of_the_platforms_pages(alice, client)
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ("10.4.7.9", {("pool", ""), ("grant", "acme"), ("subnet", "acme")}),
-        ("127.10.0.1", {("pool", ""), ("grant", "acme"), ("address", "acme")}),
-        ("150", {("grant", "acme"), ("VLAN", "acme")}),
-        ("vlan 150", {("grant", "acme"), ("VLAN", "acme")}),
-        ("VNI 7000", set()),
-        ("203.0.113.9", set()),
+        ("10.4.7.9", [("subnet", "acme"), ("grant", "acme"), ("pool", "")]),
+        ("10.4.7.0/24", [("subnet", "acme"), ("grant", "acme"), ("pool", "")]),
+        ("127.10.0.1", [("address", "acme"), ("grant", "acme"), ("pool", "")]),
+        ("150", [("VLAN", "acme"), ("grant", "acme"), ("range", "")]),
+        ("vlan 150", [("VLAN", "acme"), ("grant", "acme"), ("range", "")]),
+        ("VNI 150", []),
+        ("VNI 7000", []),
+        ("203.0.113.9", []),
     ],
 )
 def test_who_owns_it_is_answered_for_addresses_and_tags(otto, acme, asked, expected):
@@ -411,16 +413,36 @@ def test_who_owns_it_is_answered_for_addresses_and_tags(otto, acme, asked, expec
 
     found = page(otto, "list", q=asked).context
 
-    assert {(holder.kind, holder.tenant) for holder in found["holders"]} == expected
+    assert [(holder.kind, holder.tenant) for holder in found["answer"].holders] == expected
     assert found["refusal"] == ""
 
 
-@pytest.mark.parametrize("asked", ["nonsense", "0", "99999999999", "10.0.0.0/8", "10.4.7"])
+@pytest.mark.parametrize("asked", ["nonsense", "0", "99999999999", "10.0.0.1/8", "10.4.7"])
 def test_who_owns_nonsense_is_refused_in_words(otto, asked):
     response = page(otto, "list", q=asked)
 
     assert response.status_code == 200
     assert asked in response.context["refusal"]
+
+
+def test_who_owns_an_odd_spelling_is_refused_with_the_right_one(otto):
+    response = page(otto, "list", q="::ffff:127.10.1.1")
+
+    assert response.context["refusal"] == "Write ::ffff:127.10.1.1 as 127.10.1.1."
+
+
+def test_other_grants_of_an_address_are_folded_below_its_owner(otto, acme):
+    pool = AddressPoolFactory(name="front", prefix="127.10.0.0/16")
+    for _ in range(3):
+        PrefixGrantFactory(pool=pool)
+    AddressClaimFactory(grant=PrefixGrantFactory(tenant=acme, pool=pool))
+
+    shown = page(otto, "list", q="127.10.0.1").text.partition("<main")[2]
+
+    first, _, folded = shown.partition("<details")
+    assert first.count(">grant<") == 1
+    assert folded.count(">grant<") == 3
+    assert "3 other grants cover it" in folded
 
 
 def test_a_pool_shows_its_tree_and_counts_what_it_does_not_show(nora, acme, cluster):
