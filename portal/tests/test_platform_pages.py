@@ -162,6 +162,17 @@ def test_members_get_roles_on_the_settings_page(alice, acme, db):
         assert not Membership.objects.filter(user__username="dora").exists()
 
 
+def test_member_is_not_added_again_with_another_role(alice, bob, acme):
+    refused = alice.client.post("/t/acme/settings/", {"username": "bob", "role": "netops"})
+
+    assert refused.status_code == 400
+    assert refused.context["form"].errors["username"] == [
+        f"bob is a member already, as {bob.role}. Change the role in the list."
+    ]
+    with tenant_scope(acme.pk):
+        assert Membership.objects.get(user=bob.user).role == bob.role
+
+
 def test_reader_sees_settings_and_changes_none(bob):
     page = bob.client.get("/t/acme/settings/")
 

@@ -68,7 +68,9 @@ class IngressPolicyBody(ModeSerializer):
     """An ingress policy with its listener; what is left out gets its default."""
 
     name = serializers.CharField(max_length=63)
-    virtual_address = serializers.CharField(max_length=45, help_text="One of the tenant's.")
+    virtual_address = serializers.CharField(
+        max_length=45, trim_whitespace=False, help_text="One of the tenant's."
+    )
     cluster = serializers.CharField(
         max_length=63,
         required=False,
@@ -93,7 +95,7 @@ class IngressPolicyBody(ModeSerializer):
     )
     path_prefix = serializers.CharField(max_length=255, required=False, default="/")
     allowed_sources = serializers.ListField(
-        child=serializers.CharField(max_length=49),
+        child=serializers.CharField(max_length=49, trim_whitespace=False),
         default=list,
         max_length=LONGEST_LIST,
         help_text="Addresses or networks; with source_lists empty too, any client.",
@@ -127,7 +129,12 @@ class EgressRuleBody(StrictSerializer):
         help_text="example.org, or *.example.org for its subdomains.",
     )
     network = serializers.CharField(
-        max_length=49, required=False, allow_null=True, default=None, help_text="In CIDR notation."
+        max_length=49,
+        trim_whitespace=False,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="In CIDR notation.",
     )
     address_list = serializers.CharField(
         max_length=63, required=False, allow_null=True, default=None
@@ -187,9 +194,13 @@ class SubnetBody(StrictSerializer):
     """A prefix of a segment."""
 
     prefix = serializers.CharField(
-        max_length=49, help_text="10.1.0.0/24, or next/24 for the next free one of that size."
+        max_length=49,
+        trim_whitespace=False,
+        help_text="10.1.0.0/24, or next/24 for the next free one of that size.",
     )
-    gateway = serializers.CharField(max_length=45, required=False, allow_null=True, default=None)
+    gateway = serializers.CharField(
+        max_length=45, trim_whitespace=False, required=False, allow_null=True, default=None
+    )
 
 
 class SegmentBody(StrictSerializer):
@@ -205,7 +216,9 @@ class SegmentBody(StrictSerializer):
     )
     vni = NumberOrNext(most=16_777_215, required=False, allow_null=True, default=None)
     remote_vteps = serializers.ListField(
-        child=serializers.CharField(max_length=45), default=list, max_length=LONGEST_LIST
+        child=serializers.CharField(max_length=45, trim_whitespace=False),
+        default=list,
+        max_length=LONGEST_LIST,
     )
     vxlan_port = serializers.IntegerField(
         min_value=1, max_value=65535, required=False, default=4789

@@ -154,7 +154,9 @@ def _value(shape: codec.Shape, options: dict[str, Any]) -> Any:  # Any: as above
         return serializers.ChoiceField(choices=[member.value for member in base], **options)
     if not limits.pattern and not limits.form:
         options.setdefault("allow_blank", True)
-    return serializers.CharField(max_length=limits.longest, **options)
+    # Blanks around an address are refused with its right spelling, as in a manifest.
+    is_free = not limits.form
+    return serializers.CharField(max_length=limits.longest, trim_whitespace=is_free, **options)
 
 
 __all__ = [

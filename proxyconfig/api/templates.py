@@ -26,6 +26,7 @@ from tenants.api.serializers import (
 from tenants.api.strict import StrictSerializer
 from tenants.api.tenants import TenantListViewSet
 from tenants.api.views import RowViewSet, UserView
+from tenants.domain.notation import address_complaint
 from tenants.domain.roles import Action, Role
 from tenants.errors import ForbiddenError, InvalidError
 from tenants.models.template import TenantTemplate
@@ -44,14 +45,25 @@ class TenantTemplateSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
 
+def _is_address(text: str) -> None:
+    if wrong := address_complaint(text):
+        raise serializers.ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
+
+
+def _address() -> serializers.CharField:
+    return serializers.CharField(
+        max_length=45, required=False, trim_whitespace=False, validators=[_is_address]
+    )
+
+
 class BeginSerializer(StrictSerializer):
     """Where to begin the search for what is free."""
 
     vlan_tag = serializers.IntegerField(required=False, min_value=1, max_value=4094)
     vni = serializers.IntegerField(required=False, min_value=1, max_value=16777215)
-    subnet = serializers.IPAddressField(required=False)
-    virtual_address = serializers.IPAddressField(required=False)
-    snat_address = serializers.IPAddressField(required=False)
+    subnet = _address()
+    virtual_address = _address()
+    snat_address = _address()
 
 
 class NewTenantSerializer(TenantWriteSerializer):

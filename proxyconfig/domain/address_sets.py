@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final, Self
 
 from proxyconfig.domain.destinations import is_public
-from proxyconfig.domain.notation import IpNetwork
+from tenants.domain.notation import IpNetwork
 
 # Inclusive at both ends.
 Interval = tuple[int, int]

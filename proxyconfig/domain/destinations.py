@@ -7,7 +7,7 @@ and for some clouds' metadata services; this module closes those holes.
 import ipaddress
 from typing import Final
 
-from proxyconfig.domain.notation import IpAddress, IpNetwork, as_network
+from tenants.domain.notation import IpAddress, IpNetwork, as_network
 
 _NOT_PUBLIC: Final[tuple[IpNetwork, ...]] = tuple(
     as_network(text)

@@ -117,9 +117,9 @@ class TextField(forms.CharField):
         self._limits = limits
 
     def to_python(self, value: object) -> str:
-        """The text with plain line ends, host names and addresses in lower case."""
+        """The text with plain line ends, host names in lower case."""
         text = (super().to_python(value) or "").replace("\r\n", "\n")
-        return text.lower() if self._limits.form else text
+        return _with_lower_host(self._limits, text)
 
     def validate(self, value: str) -> None:
         """Refuse what the intent's own limits refuse, in their words."""
@@ -295,9 +295,15 @@ def _at_line(number: int, said: str, *, is_only: bool) -> str:
     return gettext("Line %(number)s: %(why)s.") % {"number": number, "why": said}
 
 
+def _with_lower_host(limits: Limits, text: str) -> str:
+    """Hosts have no case; an address that is not in its one spelling is refused with it."""
+    is_host = limits.form == "host" or (limits.form == "destination" and ":" not in text)
+    return text.lower() if is_host else text
+
+
 def _word_reader(limits: Limits) -> Callable[[str], str]:
     def read(word: str) -> str:
-        word = word.lower() if limits.form else word
+        word = _with_lower_host(limits, word)
         if wrong := limit_complaint(limits, word):
             raise ValueError(wrong)
         return word
@@ -309,7 +315,7 @@ _CIDR, _GATEWAY = (field.shape.limits for field in fields_of(Subnet))
 
 
 def _read_subnet(line: str) -> Subnet:
-    cidr, *more = line.lower().replace(",", " ").split()
+    cidr, *more = line.replace(",", " ").split()
     if len(more) > 1:
         raise ValueError(
             gettext("“%(line)s” has more than a prefix and a gateway") % {"line": line[:80]}

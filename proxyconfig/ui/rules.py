@@ -4,7 +4,6 @@
 ``[2001:db8::1]:443``, ``deny @partners:@web/udp``. Pure but for the words of its complaints.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from proxyconfig.domain.destinations import can_be_granted
 from proxyconfig.domain.fields import Action, PortRange, Transport
 from proxyconfig.domain.policies.egress import EgressRule, Grant
 from proxyconfig.domain.policies.lists import AddressList
+from tenants.domain.notation import as_network, source_complaint
 
 MOST_RULES = 200
 MOST_ORDER = 1_000_000
@@ -82,7 +82,7 @@ def is_private(rule: EgressRule) -> bool:
     """True for a network that a platform administrator has to grant."""
     if rule.cidr is None or rule.action is Action.DENY:
         return False
-    return can_be_granted(notation.as_network(rule.cidr))
+    return can_be_granted(as_network(rule.cidr))
 
 
 def renumber(old: Sequence[EgressRule], new: Sequence[EgressRule]) -> tuple[EgressRule, ...]:
@@ -141,33 +141,15 @@ def _where(text: str) -> tuple[str | None, str | None, str | None]:
     """Host, network and address list, of which one is set."""
     if text.startswith("@"):
         return None, None, _list_name(text[1:])
-    bare = text.replace("[", "").replace("]", "").lower()
-    if "/" not in bare and (":" in bare or notation.is_numeric_host(bare)):
-        bare = _one_address(bare)
-    if "/" in bare:
-        if wrong := notation.complaint("cidr", bare):
+    bare = text.replace("[", "").replace("]", "")
+    if "/" in bare or ":" in bare or notation.is_numeric_host(bare):
+        if wrong := source_complaint(bare):
             raise ValueError(wrong)
-        return None, bare, None
-    if wrong := limit_complaint(_HOST, bare):
+        return None, str(as_network(bare)), None
+    host = bare.lower()
+    if wrong := limit_complaint(_HOST, host):
         raise ValueError(wrong)
-    return bare, None, None
-
-
-def _one_address(text: str) -> str:
-    """The network of one address, which may be written in any spelling of its own family."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError(notation.complaint("address", text)) from None
-    # A zone, or IPv4 in IPv6's clothes: refused as it was typed.
-    spelling = text if "%" in text or _is_mapped(address) else str(address)
-    if wrong := notation.complaint("address", spelling):
-        raise ValueError(wrong)
-    return f"{address}/{address.max_prefixlen}"
-
-
-def _is_mapped(address: notation.IpAddress) -> bool:
-    return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+    return host, None, None
 
 
 def _list_name(text: str) -> str:

@@ -5,10 +5,10 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from proxyconfig.domain import notation
 from proxyconfig.domain.intent import Intent
 from proxyconfig.ui.object_forms import ObjectForm
 from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.notation import address_complaint, network_complaint
 from tenants.domain.numbers import whole_number
 from tenants.errors import ConflictError, InvalidError
 from tenants.models import Vrf
@@ -45,7 +45,7 @@ def _subnet(tenant: Tenant, _intent: Intent, typed: Typed) -> object:
     cluster, vrf = _cluster(typed), _vrf(_text(typed, "vrf"))
     lines = _text(typed, "subnets").splitlines()
     words = [line.split()[0] for line in lines if line.split()]
-    taken = [word for word in words if not notation.complaint("cidr", word)]
+    taken = [word for word in words if not network_complaint(word)]
     prefix = _next_prefix(tenant, cluster, vrf, Wish(skip=taken))
     gateway = allocation.next_in_subnet(tenant, cluster, vrf, prefix)
     return _with_line(typed, "subnets", f"{prefix} {gateway}")
@@ -127,11 +127,11 @@ def _after(typed: Typed, name: str) -> Wish:
 def _skip(typed: Typed, name: str) -> Wish:
     """Not what stands there already."""
     words = _text(typed, name).split()
-    return Wish(skip=[word for word in words if not notation.complaint("address", word)])
+    return Wish(skip=[word for word in words if not address_complaint(word)])
 
 
 def _text(typed: Typed, name: str) -> str:
-    return str(typed.get(name) or "").strip()
+    return str(typed.get(name) or "").replace("\0", "").strip()
 
 
 def _with_line(typed: Typed, name: str, line: str) -> str:

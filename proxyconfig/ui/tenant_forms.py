@@ -12,10 +12,26 @@ from proxyconfig.ui.limit_forms import (
     shown_sections,
 )
 from proxyconfig.ui.object_forms import ShownSection
+from tenants.domain.notation import address_complaint
 from tenants.domain.roles import Role
 from tenants.models.template import TenantTemplate
 
 _MOST_MEMBERS = 100
+
+
+def _is_address(text: str) -> None:
+    if wrong := address_complaint(text):
+        raise forms.ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
+
+
+def _address(label: Any) -> forms.CharField:  # Any: lazy text.
+    return forms.CharField(
+        label=label,
+        max_length=45,
+        required=False,
+        validators=[_is_address],
+        widget=forms.TextInput({"class": "mono", "spellcheck": "false"}),
+    )
 
 
 class NewTenantForm(forms.Form):
@@ -50,9 +66,9 @@ class NewTenantForm(forms.Form):
         label=_("VLAN tag from"), min_value=1, max_value=4094, required=False
     )
     vni = forms.IntegerField(label=_("VNI from"), min_value=1, max_value=16777215, required=False)
-    subnet = forms.GenericIPAddressField(label=_("Subnet from"), required=False)
-    virtual_address = forms.GenericIPAddressField(label=_("Virtual address from"), required=False)
-    snat_address = forms.GenericIPAddressField(label=_("SNAT address from"), required=False)
+    subnet = _address(_("Subnet from"))
+    virtual_address = _address(_("Virtual address from"))
+    snat_address = _address(_("SNAT address from"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's own.
         super().__init__(*args, **kwargs)

@@ -1,12 +1,28 @@
 """Addresses that a proxy can hold for a tenant, in one spelling each. Pure."""
 
 import ipaddress
+from typing import Final
+
+from tenants.domain.notation import as_network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # The portal and the embedded services listen here.
 _OWN = ipaddress.ip_network("127.0.0.0/16")
+# What ``holdable`` refuses, as networks, and the IPv4-mapped ones that it makes IPv4.
+_UNHOLDABLE: Final = (
+    ("0.0.0.0/32", "means every address"),
+    ("::/128", "means every address"),
+    ("224.0.0.0/4", "is multicast"),
+    ("ff00::/8", "is multicast"),
+    ("169.254.0.0/16", "is link-local"),
+    ("fe80::/10", "is link-local"),
+    ("255.255.255.255/32", "is the broadcast address"),
+    (str(_OWN), "belongs to the portal itself"),
+    ("::1/128", "belongs to the portal itself"),
+    ("::ffff:0:0/96", "is IPv4 written as IPv6"),
+)
 
 
 def holdable(text: str) -> str:
@@ -41,3 +57,20 @@ def edges(network: Network) -> tuple[Address, ...]:
         return ()
     first, last = network.network_address, network.broadcast_address
     return (first, last) if network.version == 4 else (first,)
+
+
+def pool_complaint(prefix: str) -> str:
+    """Why tenants cannot take from ``prefix``; "" when a proxy can hold all of it."""
+    network = as_network(prefix)
+    if network.prefixlen == 0:
+        return f"{prefix} is every address; give the prefix that tenants take from"
+    for text, what in _UNHOLDABLE:
+        refused = as_network(text)
+        if network.version != refused.version or not network.overlaps(refused):
+            continue
+        part = f"{prefix} {what}"
+        if network.prefixlen < refused.prefixlen:
+            bare = text.removesuffix("/32").removesuffix("/128")
+            part = f"{prefix} includes {bare}, which {what}"
+        return f"{part}; choose a prefix of unicast addresses"
+    return ""

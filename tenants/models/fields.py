@@ -1,6 +1,5 @@
 """Network types that PostgreSQL has and Django has not."""
 
-import ipaddress
 from typing import Any, TypeVar
 
 from django.contrib.postgres.fields import BigIntegerRangeField
@@ -8,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Func, Value
+
+from tenants.domain.notation import as_network, source_complaint
 
 _Set = TypeVar("_Set", contravariant=True)
 _Get = TypeVar("_Get", covariant=True)
@@ -33,22 +34,21 @@ class CidrField(models.Field[_Set, _Get]):
         """Canonical text of ``value``.
 
         Raises:
-            ValidationError: not a network, or its host bits are set.
+            ValidationError: neither a network nor an address, or not in its one spelling.
         """
         if value in (None, ""):
             return None
-        try:
-            return str(ipaddress.ip_network(str(value)))
-        except ValueError as error:
-            raise ValidationError(
-                "%(value)s is not a network in CIDR notation: %(why)s.",
-                code="invalid",
-                params={"value": value, "why": error},
-            ) from error
+        if wrong := source_complaint(str(value)):
+            raise ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.", code="invalid")
+        return str(as_network(str(value)))
 
     def get_prep_value(self, value: Any) -> str | None:  # Any: Django's own signature.
-        """Text for the driver; empty text is NULL."""
-        return str(value) if value not in (None, "") else None
+        """Text for the driver; empty text is NULL.
+
+        Raises:
+            ValueError: the database would refuse it.
+        """
+        return str(as_network(str(value))) if value not in (None, "") else None
 
 
 class AddressField(CidrField[_Set, _Get]):

@@ -21,6 +21,7 @@ from tenants import locks
 from tenants.domain.addresses import Network, edges
 from tenants.domain.claims import AddressRole
 from tenants.domain.gaps import first_gap
+from tenants.domain.notation import network_complaint
 from tenants.errors import ConflictError, InvalidError
 from tenants.models.claim import AddressClaim, SubnetClaim, VlanClaim, VniClaim
 from tenants.models.grant import PrefixGrant, VlanGrant, VniGrant
@@ -209,8 +210,12 @@ def next_in_subnet(
     The subnet need not be a claim yet; then there is nothing to lock.
 
     Raises:
+        InvalidError: the prefix is not well written.
         ConflictError: none is free (``pool-full``).
     """
+    if wrong := network_complaint(prefix):
+        says = f"{wrong[:1].upper()}{wrong[1:]}."
+        raise InvalidError(says, fields={"subnets": [says]})
     network = ipaddress.ip_network(prefix)
     with platform_scope("allocation"):
         row = SubnetClaim.objects.filter(

@@ -5,7 +5,6 @@ outside of pools and VRFs of others, and whatever would leave a claim without it
 ``refusals`` names what is in the way.
 """
 
-import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,15 @@ from django.db.models import ProtectedError, RestrictedError
 from tenants import audit, locks
 from tenants.access import require
 from tenants.domain.actor import Actor
+from tenants.domain.addresses import pool_complaint
 from tenants.domain.claims import AddressRole
+from tenants.domain.notation import (
+    IpNetwork,
+    as_network,
+    network_complaint,
+    source_complaint,
+    trunk_complaint,
+)
 from tenants.domain.roles import Action
 from tenants.errors import ConflictError, InvalidError
 from tenants.models.claim import AddressClaim, SubnetClaim
@@ -71,7 +78,7 @@ def save_pool(
 
     Raises:
         ForbiddenError: the actor may not manage the address space.
-        InvalidError: not a prefix.
+        InvalidError: not a prefix, or not one of addresses that a proxy can hold.
         ConflictError: it overlaps another pool (``taken``), or no longer covers what is granted
             (``in-use``).
     """
@@ -79,7 +86,10 @@ def save_pool(
     row.name, row.vrf, row.description = name, vrf, description
     row.purpose, row.hint = purpose.value, None
     with _changing(row, actor):
-        row.prefix = str(_network(prefix))
+        old, row.prefix = row.prefix, str(_network(prefix))
+        # One of an earlier version keeps its prefix.
+        if row.prefix != old and (wrong := pool_complaint(row.prefix)):
+            raise _refused("prefix", wrong)
         _check_stays(row, "vrf_id")
         _store(row)
         _adopt(row)
@@ -99,7 +109,7 @@ def save_vlan_range(
 
     Raises:
         ForbiddenError: the actor may not manage the address space.
-        InvalidError: not a range from 1 to 4094.
+        InvalidError: not a range from 1 to 4094, or no name of a trunk.
         ConflictError: it overlaps another (``taken``), or no longer covers what is granted
             (``in-use``).
     """
@@ -108,6 +118,8 @@ def save_vlan_range(
     saved.name, saved.cluster, saved.trunk = name, cluster, trunk
     saved.first, saved.last, saved.hint = *tags, None
     with _changing(saved, actor):
+        if wrong := trunk_complaint(trunk):
+            raise _refused("trunk", wrong)
         _check_stays(saved, "cluster_id", "trunk")
         _store(saved)
         inside = VlanGrant.objects.filter(
@@ -161,14 +173,16 @@ def reserve(cluster: Cluster, vrf: Vrf, prefix: str, *, actor: Actor, reason: st
 
     Raises:
         ForbiddenError: the actor may not manage the address space.
-        InvalidError: not a prefix.
+        InvalidError: neither an address nor a prefix.
         ConflictError: a tenant has an address or a subnet in it (``taken``).
     """
     row = AddressClaim(
         cluster=cluster, vrf=vrf, address=prefix, role=AddressRole.RESERVED.value, user=reason
     )
     with _changing(row, actor, event="address.reserved", reason=reason):
-        network = _network(prefix)
+        if wrong := source_complaint(prefix):
+            raise _refused("prefix", wrong)
+        network = as_network(prefix)
         row.address = str(network)
         claims = SubnetClaim.objects.filter(cluster=cluster, vrf=vrf)
         _store(row)
@@ -333,7 +347,7 @@ def _delete(row: Parent | Grant, actor: Actor) -> None:
 def _adopt(pool: AddressPool) -> None:
     """Take in grants of an earlier version; refuse a pool over those of another purpose."""
     grants = PrefixGrant.objects.filter(
-        overlapping("prefix", ipaddress.ip_network(pool.prefix)), pool=None, vrf=pool.vrf
+        overlapping("prefix", as_network(pool.prefix)), pool=None, vrf=pool.vrf
     ).select_related("tenant")
     strange = [grant for grant in grants if grant.purpose != pool.purpose and not _is_own(grant)]
     if strange:
@@ -348,7 +362,7 @@ def _adopt(pool: AddressPool) -> None:
 
 def _is_own(grant: PrefixGrant) -> bool:
     """True for an address inside a subnet of the same tenant, which no neighbour can take."""
-    around = supernets(_network(grant.prefix))
+    around = supernets(as_network(grant.prefix))
     return SubnetClaim.objects.filter(
         tenant=grant.tenant_id, vrf=grant.vrf_id, prefix__in=around
     ).exists()
@@ -360,13 +374,12 @@ def _check_span(ends: tuple[int, int], most: int) -> None:
         raise InvalidError(says, fields={"first": [says]})
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError as error:
-        says = f"{error}; write a prefix as in 10.4.0.0/16."
-        raise InvalidError(says, fields={"prefix": [says]}) from error
-    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
-        says = f"{text} is an IPv4-mapped prefix; write it as IPv4."
-        raise InvalidError(says, fields={"prefix": [says]})
-    return network
+def _network(text: str) -> IpNetwork:
+    if wrong := network_complaint(text):
+        raise _refused("prefix", wrong)
+    return as_network(text)
+
+
+def _refused(field: str, wrong: str) -> InvalidError:
+    says = f"{wrong[:1].upper()}{wrong[1:]}."
+    return InvalidError(says, fields={field: [says]})

@@ -1,18 +1,10 @@
-"""How much of each pool and range is taken, and who has an address."""
+"""How much of each pool and range is taken."""
 
-import ipaddress
 from dataclasses import dataclass
 
 from django.db import connection
 
-from tenants.domain.actor import Actor
-from tenants.errors import ForbiddenError, InvalidError
-from tenants.models.claim import AddressClaim, SubnetClaim
-from tenants.models.grant import PrefixGrant
-from tenants.models.pool import AddressPool
 from tenants.models.scoped import platform_scope
-from tenants.models.vrf import Vrf
-from tenants.services.claim_kinds import supernets
 
 _UTILISATION = """
 WITH prefixes AS (
@@ -72,27 +64,6 @@ class Use:
         return 100 * self.used / self.size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """One answer to "who owns this address", from the widest to the narrowest.
-
-    Attributes:
-        kind: ``pool``, ``grant``, ``subnet``, ``address`` or ``reserved``.
-        tenant: its slug; "" for the platform.
-        cluster: its name; "" for pools and grants, which are of all clusters.
-        plan_id: the waiting plan that it is held for; None in force.
-    """
-
-    kind: str
-    value: str
-    vrf: str
-    tenant: str = ""
-    cluster: str = ""
-    role: str = ""
-    user: str = ""
-    plan_id: int | None = None
-
-
 def utilisation() -> list[Use]:
     """Of every pool and range, in one query."""
     with platform_scope("utilisation"), connection.cursor() as cursor:
@@ -101,56 +72,3 @@ def utilisation() -> list[Use]:
             Use(kind, pk, name, int(used), int(size))
             for kind, pk, name, used, size in cursor.fetchall()
         ]
-
-
-def owner_of(address: str, vrf: Vrf | None = None, *, actor: Actor) -> list[Holder]:
-    """Who has an address, whose subnet it lies in, who may take it, and from which pool.
-
-    Args:
-        vrf: ask in this one only.
-
-    Raises:
-        ForbiddenError: the actor is not of the platform's staff.
-        InvalidError: not an address.
-    """
-    if not actor.is_platform_staff:
-        raise ForbiddenError("Only platform staff look up whose an address is.")
-    try:
-        network = ipaddress.ip_network(ipaddress.ip_address(address.strip()))
-    except ValueError as error:
-        says = f"{address!r} is not an IP address."
-        raise InvalidError(says, fields={"address": [says]}) from error
-    above = supernets(network)
-    here = {} if vrf is None else {"vrf": vrf}
-    with platform_scope("owner of an address"):
-        pools = AddressPool.objects.filter(prefix__in=above, **here).select_related("vrf")
-        grants = PrefixGrant.objects.filter(prefix__in=above, **here)
-        subnets = SubnetClaim.objects.filter(prefix__in=above, **here)
-        addresses = AddressClaim.objects.filter(address__in=above, **here)
-        return [
-            *(
-                Holder(kind="pool", value=pool.prefix, vrf=pool.vrf.name, user=pool.name)
-                for pool in pools
-            ),
-            *(
-                Holder(kind="grant", value=row.prefix, vrf=row.vrf.name, tenant=row.tenant.slug)
-                for row in grants.select_related("vrf", "tenant")
-            ),
-            *(_claimed(row) for row in subnets.select_related("vrf", "tenant", "cluster")),
-            *(_claimed(row) for row in addresses.select_related("vrf", "tenant", "cluster")),
-        ]
-
-
-def _claimed(row: SubnetClaim | AddressClaim) -> Holder:
-    is_address = isinstance(row, AddressClaim)
-    kind = "address" if is_address else "subnet"
-    return Holder(
-        kind=kind if row.tenant else "reserved",
-        value=str(row),
-        vrf=row.vrf.name,
-        tenant=row.tenant.slug if row.tenant else "",
-        cluster=row.cluster.name,
-        role=row.role if isinstance(row, AddressClaim) else "",
-        user=row.user,
-        plan_id=row.plan_id,
-    )

@@ -9,8 +9,9 @@ from django.views.decorators.http import require_POST
 
 from tenants.access import TenantRequest, require, tenant_page
 from tenants.domain.roles import Action, Role
-from tenants.errors import NotVisibleError, SluiceError
-from tenants.models.member import Membership
+from tenants.errors import InvalidError, NotVisibleError, SluiceError
+from tenants.models.member import Membership, User
+from tenants.models.tenant import Tenant
 from tenants.services import pausing
 from tenants.services.people import find_user
 from tenants.services.tenants import add_member, remove_member
@@ -28,6 +29,7 @@ def member_list(request: TenantRequest) -> HttpResponse:
             try:
                 user = find_user(form.cleaned_data["username"].strip())
                 role = Role(form.cleaned_data["role"])
+                _check_new(request.tenant, user)
                 add_member(request.tenant, user, role, actor=request.actor)
             except NotVisibleError as error:
                 form.add_error("username", error.message)
@@ -47,6 +49,15 @@ def member_list(request: TenantRequest) -> HttpResponse:
     }
     status = 400 if form.errors else 200
     return render(request, "tenants/member_list.html", context, status=status)
+
+
+def _check_new(tenant: Tenant, user: User) -> None:
+    """Refuse a member: adding one again would change the role without saying so."""
+    membership = Membership.objects.filter(tenant=tenant, user=user).first()
+    if membership is not None:
+        said = {"name": user, "role": membership.role}
+        says = _("%(name)s is a member already, as %(role)s. Change the role in the list.") % said
+        raise InvalidError(says, fields={"username": [says]})
 
 
 @require_POST

@@ -189,7 +189,7 @@ class PoolForm(SpaceForm):
         return pools.save_pool(
             said["name"],
             said["vrf"],
-            said["prefix"].strip(),
+            said["prefix"],
             Purpose(said["purpose"]),
             actor=actor,
             description=said["description"],
@@ -254,7 +254,7 @@ class ReservationForm(SpaceForm):
         """As the service."""
         said = self.cleaned_data
         return pools.reserve(
-            said["cluster"], said["vrf"], said["prefix"].strip(), actor=actor, reason=said["reason"]
+            said["cluster"], said["vrf"], said["prefix"], actor=actor, reason=said["reason"]
         )
 
 
@@ -275,9 +275,7 @@ class PrefixGrantForm(SpaceForm):
     def save(self, actor: Actor) -> PrefixGrant:
         """As the service."""
         said = self.cleaned_data
-        return pools.grant_prefix(
-            said["tenant"], said["pool"], actor=actor, prefix=said["prefix"].strip()
-        )
+        return pools.grant_prefix(said["tenant"], said["pool"], actor=actor, prefix=said["prefix"])
 
 
 class VlanGrantForm(SpaceForm):
@@ -330,9 +328,7 @@ class NamespaceGrantForm(SpaceForm):
     def save(self, actor: Actor) -> NamespaceGrant:
         """As the service."""
         said = self.cleaned_data
-        return pools.grant_namespaces(
-            said["tenant"], said["cluster"], said["pattern"].strip(), actor=actor
-        )
+        return pools.grant_namespaces(said["tenant"], said["cluster"], said["pattern"], actor=actor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def reserved_list(request: PlatformRequest) -> HttpResponse:
 @platform_page(Action.VIEW)
 def grant_list(request: PlatformRequest) -> HttpResponse:
     """What each tenant may take; of one tenant where the address names it."""
-    slug = request.GET.get("tenant", "").strip()
+    slug = request.GET.get("tenant", "").replace("\0", "").strip()
     tenant = Tenant.objects.filter(slug=slug).first() if slug else None
     is_unknown = bool(slug) and tenant is None
     titles = {kind: f"{capfirst(entry.label)}s" for kind, entry in KINDS.items()}
@@ -169,11 +169,11 @@ def _form_page(
 def _answer(request: PlatformRequest) -> dict[str, Any]:  # Any: a context.
     asked = request.GET.get("q", "").strip()
     if not asked:
-        return {"q": "", "holders": [], "refusal": ""}
+        return {"q": "", "answer": None, "refusal": ""}
     try:
-        return {"q": asked, "holders": lookup.find(asked, actor=request.actor), "refusal": ""}
+        return {"q": asked, "answer": lookup.find(asked, actor=request.actor), "refusal": ""}
     except InvalidError as error:
-        return {"q": asked, "holders": [], "refusal": error.message}
+        return {"q": asked, "answer": None, "refusal": error.message}
 
 
 def _page(

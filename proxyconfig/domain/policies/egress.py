@@ -21,8 +21,8 @@ from proxyconfig.domain.fields import (
     Text,
     Transport,
 )
-from proxyconfig.domain.notation import as_network
 from proxyconfig.domain.problems import Problem
+from tenants.domain.notation import as_network
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent

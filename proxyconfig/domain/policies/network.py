@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says, Text
 from proxyconfig.domain.problems import Problem
 from tenants.domain.addresses import Network, edges
+from tenants.domain.notation import TRUNK
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent
@@ -51,7 +52,7 @@ class VlanLink:
     interface: Annotated[
         str,
         Limits(
-            pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]*",
+            pattern=TRUNK,
             says="begin it with a letter or digit, such as 1.1, and use letters, digits and"
             " ._/- only",
             longest=32,

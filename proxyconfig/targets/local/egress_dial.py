@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Final
 
 from proxyconfig.domain.destinations import unmapped
-from proxyconfig.domain.notation import IpAddress
 from proxyconfig.targets.local.egress_rules import (
     Decision,
     Destination,
@@ -20,6 +19,7 @@ from proxyconfig.targets.local.egress_rules import (
     denied_by_default,
     source_address,
 )
+from tenants.domain.notation import IpAddress
 from tenants.domain.states import Verdict
 
 Resolver = Callable[[str, int], Awaitable[Sequence[IpAddress]]]

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from proxyconfig.domain.notation import IpAddress
 from proxyconfig.targets.local.egress_http import Framing, forwarded_response, parse_head
 from proxyconfig.targets.local.egress_rules import Decision, Destination
+from tenants.domain.notation import IpAddress
 
 CHUNK_BYTES: Final = 256 * 1024
 _LINGER_SECONDS: Final = 1.0

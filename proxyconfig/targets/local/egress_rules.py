@@ -13,13 +13,8 @@ from typing import Final, Self, cast
 
 from proxyconfig.domain.destinations import is_public, unmapped
 from proxyconfig.domain.fields import Action, JsonValue, Mode, PortRange
-from proxyconfig.domain.notation import (
-    IpAddress,
-    IpNetwork,
-    as_network,
-    is_host_name,
-    is_numeric_host,
-)
+from proxyconfig.domain.notation import is_host_name, is_numeric_host
+from tenants.domain.notation import IpAddress, IpNetwork, as_network
 from tenants.domain.states import Verdict
 from tenants.errors import InvalidError
 

@@ -510,6 +510,22 @@ def test_only_the_cluster_in_front_of_a_name_can_be_left_out(alice, network, met
         ("virtual-addresses", {"address": "127.0.0.5"}, "portal itself"),
         ("virtual-addresses", {"address": "fe80::1"}, "link-local"),
         ("address-lists", {"name": "x", "addresses": ["0/0"]}, "0.0.0.0/0"),
+        ("address-lists", {"name": "x", "addresses": [" 10.9.0.0/16 "]}, "as 10.9.0.0/16"),
+        ("address-lists", {"name": "x", "addresses": ["2001:DB8::/32"]}, "as 2001:db8::/32"),
+        (
+            "segments",
+            {"name": "x", "kind": "subnet", "subnets": [{"prefix": " 10.9.0.0/24"}]},
+            "as 10.9.0.0/24",
+        ),
+        (
+            "segments",
+            {
+                "name": "x",
+                "kind": "subnet",
+                "subnets": [{"prefix": "fe80::%eth0/64", "gateway": "next"}],
+            },
+            "leave out %eth0",
+        ),
         ("address-lists", {"name": "x", "addresses": ["10.1.2.3/8"]}, "10.0.0.0/8"),
         ("address-lists", {"name": "x", "addresses": ["::FFFF:10.0.0.0/104"]}, "10.0.0.0/8"),
         (

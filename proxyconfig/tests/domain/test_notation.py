@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxyconfig.domain.fields import PortRange
-from proxyconfig.domain.notation import as_network, complaint, is_numeric_host
+from proxyconfig.domain.notation import complaint, is_numeric_host
+from tenants.domain.notation import as_network
 
 
 @pytest.mark.parametrize(

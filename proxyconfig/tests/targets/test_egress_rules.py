@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxyconfig.domain.destinations import is_public
-from proxyconfig.domain.notation import IpAddress
 from proxyconfig.targets.local.egress_dial import routes
 from proxyconfig.targets.local.egress_rules import (
     Decision,
@@ -21,6 +20,7 @@ from proxyconfig.targets.local.egress_rules import (
     source_address,
 )
 from proxyconfig.tests.targets.local_processes import entry, rule
+from tenants.domain.notation import IpAddress
 from tenants.domain.states import Verdict
 from tenants.errors import InvalidError
 

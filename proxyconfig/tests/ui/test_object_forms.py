@@ -181,6 +181,18 @@ def test_address_keeps_its_spelling_at_the_start_of_a_sentence(subnets, says):
     assert any(error.startswith(says) for error in form.errors["subnets"])
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "typed", "says"),
+    [
+        ("segments", "subnets", "2001:DB8::/32", "Write 2001:DB8::/32 as 2001:db8::/32."),
+        ("virtual-addresses", "address", "FD00::5", "Write FD00::5 as fd00::5."),
+        ("address-lists", "addresses", "2001:DB8::/32", "Write 2001:DB8::/32 as 2001:db8::/32."),
+    ],
+)
+def test_address_in_capitals_is_refused_as_in_a_manifest(name, field, typed, says):
+    assert form_of(name, NETWORK, {field: typed}).errors[field] == [says]
+
+
 def test_complaint_about_a_rule_names_its_line():
     data = {"name": "docs", "destinations": "a.example:443\n\n@nobody:443"}
     form = refused(form_of("egress-policies", NETWORK, data), NETWORK)

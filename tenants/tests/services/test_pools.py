@@ -18,7 +18,7 @@ from tenants.models import (
     platform_scope,
 )
 from tenants.services import pools
-from tenants.services.utilisation import Use, owner_of, utilisation
+from tenants.services.utilisation import Use, utilisation
 from tenants.tests.factories import (
     AddressClaimFactory,
     AddressPoolFactory,
@@ -109,6 +109,18 @@ def test_others_change_nothing(acme, cluster, vrf, role):
 def test_tenants_netops_change_nothing(alice, vrf):
     with pytest.raises(ForbiddenError), alice.acting() as actor:
         save_pool(vrf, actor=actor)
+
+
+@pytest.mark.parametrize("prefix", ["0.0.0.0/0", "::/0", "224.0.0.0/4", "127.0.0.0/8"])
+def test_pool_of_what_no_tenant_can_have_is_refused_when_it_is_made(vrf, prefix):
+    with pytest.raises(InvalidError) as refused:
+        save_pool(vrf, prefix=prefix)
+    old = AddressPoolFactory(name="old", vrf=vrf, prefix=prefix)
+    save_pool(vrf, name="renamed", prefix=prefix, pool=old)
+
+    assert list(refused.value.fields) == ["prefix"]
+    old.refresh_from_db()
+    assert old.name == "renamed"
 
 
 def test_overlapping_pool_is_refused_with_the_other(vrf):
@@ -385,21 +397,3 @@ def test_what_several_clusters_use_of_a_pool_counts_once(acme, vrf):
         "all": (256, 100),
         "vips": (1, 100 / 256),
     }
-
-
-def test_owner_of_an_address_is_told_to_staff_alone(acme, alice, vrf):
-    grant = pools.grant_prefix(acme, save_pool(vrf), actor=NED)
-    AddressClaimFactory(grant=grant, address="10.4.7.9", user="listener web")
-
-    found = owner_of(" 10.4.7.9 ", actor=NED)
-
-    assert [(h.kind, h.value, h.tenant, h.user) for h in found] == [
-        ("pool", "10.4.7.0/24", "", "vips"),
-        ("grant", "10.4.7.0/24", "acme", ""),
-        ("address", "10.4.7.9", "acme", "listener web"),
-    ]
-    assert owner_of("10.4.7.9", VrfFactory(name="red"), actor=NED) == []
-    with pytest.raises(ForbiddenError):
-        owner_of("10.4.7.9", actor=alice.actor)
-    with pytest.raises(InvalidError, match=r"'10\.4\.7' is not an IP address"):
-        owner_of("10.4.7", actor=NED)

@@ -170,7 +170,7 @@ def test_a_pool_is_changed_and_shows_what_it_has(nora, cluster):
             "pools",
             {"name": "b", "vrf": "default", "prefix": "11.0.0.1/8", "purpose": "subnets"},
             "prefix",
-            "host bits",
+            "Write 11.0.0.1/8 as 11.0.0.0/8.",
         ),
         (
             "vlan-ranges",
@@ -212,6 +212,78 @@ def test_a_refusal_stands_at_its_field_and_keeps_what_was_typed(
     assert refused.context["form"]["name" if "name" in body else field].value() == body.get(
         "name", body[field]
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("fe80::%eth0/64", "'fe80::%eth0/64' names an interface; leave out %eth0."),
+        ("10.96.0.5/11", "Write 10.96.0.5/11 as 10.96.0.0/11."),
+        ("0/0", "Write 0/0 as 0.0.0.0/0, or ::/0 for IPv6."),
+        ("::ffff:10.0.0.0/104", "Write ::ffff:10.0.0.0/104 as 10.0.0.0/8."),
+        ("2001:DB8::/32", "Write 2001:DB8::/32 as 2001:db8::/32."),
+        ("nonsense", "'nonsense' is not an IP address such as 10.1.0.5 or 2001:db8::5."),
+    ],
+)
+def test_a_prefix_has_one_spelling_on_every_form(nora, acme, cluster, typed, says):
+    AddressPoolFactory(name="a", prefix="10.0.0.0/8", purpose=Purpose.SUBNETS.value)
+    bodies = {
+        "pools": {"name": "b", "vrf": "default", "prefix": typed, "purpose": "subnets"},
+        "prefix-grants": {"tenant": "acme", "pool": "a", "prefix": typed},
+        "reserved": {"cluster": "local", "vrf": "default", "prefix": typed, "reason": "x"},
+    }
+
+    for kind, body in bodies.items():
+        refused = post(nora, "create", kind, **body)
+
+        assert (refused.status_code, errors(refused)) == (400, {"prefix": [says]})
+
+
+def test_blanks_around_a_prefix_are_left_out(nora, cluster):
+    made = post(
+        nora,
+        "create",
+        "pools",
+        name="b",
+        vrf="default",
+        prefix=" 10.9.0.0/16 ",
+        purpose="subnets",
+    )
+
+    assert made.status_code == 302
+    assert AddressPool.objects.get().prefix == "10.9.0.0/16"
+
+
+def test_an_address_of_an_interface_is_not_reserved(nora, cluster):
+    refused = post(
+        nora,
+        "create",
+        "reserved",
+        cluster="local",
+        vrf="default",
+        prefix="fe80::1%eth0",
+        reason="x",
+    )
+
+    assert errors(refused) == {"prefix": ["'fe80::1%eth0' names an interface; leave out %eth0."]}
+
+
+@pytest.mark.parametrize("trunk", ["é x<b>", "1 1", "-1"])
+def test_a_trunk_is_named_as_in_a_segment(nora, cluster, trunk):
+    body = {"name": "v", "cluster": "local", "trunk": trunk, "first": 1, "last": 9}
+
+    refused = post(nora, "create", "vlan-ranges", **body)
+
+    (said,) = errors(refused)["trunk"]
+    assert said.startswith(f"{trunk!r} is not a trunk such as 1.1; use letters")
+
+
+def test_filters_of_the_admin_take_no_odd_prefix(ada, cluster):
+    AddressPoolFactory()
+
+    for model in ("addresspool", "prefixgrant"):
+        url = reverse(f"admin:tenants_{model}_changelist")
+        assert ada.client.get(url, {"prefix": "fe80::%eth0/64"}).status_code == 302
 
 
 def test_what_is_in_use_is_not_deleted_and_says_by_whom(nora, acme):
@@ -318,12 +390,14 @@ def test_members_of_a_tenant_learn_nothing_of_the_platforms_pages(alice, client)
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ("10.4.7.9", {("pool", ""), ("grant", "acme"), ("subnet", "acme")}),
-        ("127.10.0.1", {("pool", ""), ("grant", "acme"), ("address", "acme")}),
-        ("150", {("grant", "acme"), ("VLAN", "acme")}),
-        ("vlan 150", {("grant", "acme"), ("VLAN", "acme")}),
-        ("VNI 7000", set()),
-        ("203.0.113.9", set()),
+        ("10.4.7.9", [("subnet", "acme"), ("grant", "acme"), ("pool", "")]),
+        ("10.4.7.0/24", [("subnet", "acme"), ("grant", "acme"), ("pool", "")]),
+        ("127.10.0.1", [("address", "acme"), ("grant", "acme"), ("pool", "")]),
+        ("150", [("VLAN", "acme"), ("grant", "acme"), ("range", "")]),
+        ("vlan 150", [("VLAN", "acme"), ("grant", "acme"), ("range", "")]),
+        ("VNI 150", []),
+        ("VNI 7000", []),
+        ("203.0.113.9", []),
     ],
 )
 def test_who_owns_it_is_answered_for_addresses_and_tags(otto, acme, asked, expected):
@@ -339,16 +413,36 @@ def test_who_owns_it_is_answered_for_addresses_and_tags(otto, acme, asked, expec
 
     found = page(otto, "list", q=asked).context
 
-    assert {(holder.kind, holder.tenant) for holder in found["holders"]} == expected
+    assert [(holder.kind, holder.tenant) for holder in found["answer"].holders] == expected
     assert found["refusal"] == ""
 
 
-@pytest.mark.parametrize("asked", ["nonsense", "0", "99999999999", "10.0.0.0/8", "10.4.7"])
+@pytest.mark.parametrize("asked", ["nonsense", "0", "99999999999", "10.0.0.1/8", "10.4.7"])
 def test_who_owns_nonsense_is_refused_in_words(otto, asked):
     response = page(otto, "list", q=asked)
 
     assert response.status_code == 200
     assert asked in response.context["refusal"]
+
+
+def test_who_owns_an_odd_spelling_is_refused_with_the_right_one(otto):
+    response = page(otto, "list", q="::ffff:127.10.1.1")
+
+    assert response.context["refusal"] == "Write ::ffff:127.10.1.1 as 127.10.1.1."
+
+
+def test_other_grants_of_an_address_are_folded_below_its_owner(otto, acme):
+    pool = AddressPoolFactory(name="front", prefix="127.10.0.0/16")
+    for _ in range(3):
+        PrefixGrantFactory(pool=pool)
+    AddressClaimFactory(grant=PrefixGrantFactory(tenant=acme, pool=pool))
+
+    shown = page(otto, "list", q="127.10.0.1").text.partition("<main")[2]
+
+    first, _, folded = shown.partition("<details")
+    assert first.count(">grant<") == 1
+    assert folded.count(">grant<") == 3
+    assert "3 other grants cover it" in folded
 
 
 def test_a_pool_shows_its_tree_and_counts_what_it_does_not_show(nora, acme, cluster):

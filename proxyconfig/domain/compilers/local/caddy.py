@@ -11,8 +11,8 @@ from typing import Final
 
 from proxyconfig.domain.fields import JsonValue, Mode, Protocol
 from proxyconfig.domain.intent import IngressPolicy, Intent, Listener
-from proxyconfig.domain.notation import as_network
 from proxyconfig.domain.resources import Resource
+from tenants.domain.notation import as_network
 from tenants.domain.states import Verdict
 
 CADDY_SERVER: Final = "CaddyServer"

@@ -5,8 +5,8 @@ from typing import Final
 
 from proxyconfig.domain.fields import JsonValue, PortRange, Transport
 from proxyconfig.domain.intent import EgressPolicy, EgressRule, Intent
-from proxyconfig.domain.notation import as_network
 from proxyconfig.domain.resources import Resource
+from tenants.domain.notation import as_network
 
 EGRESS_TENANT: Final = "EgressTenant"
 
