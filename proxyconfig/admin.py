@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from proxyconfig.models import Connection, IntentObject, Placement, Plan, Revision
+from proxyconfig.models import ClusterAccess, Connection, IntentObject, Placement, Plan, Revision
 from tenants.admin import ReadOnlyAdmin
 
 
@@ -66,3 +66,12 @@ class ConnectionAdmin(ReadOnlyAdmin[Connection]):
     list_filter = ("direction", "verdict")
     list_select_related = ("tenant",)
     search_fields = ("trace_id", "destination_host", "rule_id")
+
+
+@admin.register(ClusterAccess)
+class ClusterAccessAdmin(ReadOnlyAdmin[ClusterAccess]):
+    """How clusters are reached; never with what."""
+
+    list_display = ("cluster", "method", "server", "version", "checked_at")
+    list_select_related = ("cluster",)
+    exclude = ("credential",)

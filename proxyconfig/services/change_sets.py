@@ -48,10 +48,15 @@ def pending(tenant: Tenant) -> dict[Key, list[Plan]]:
 
 
 def intent_with(tenant: Tenant, plan: Plan | None) -> Intent:
-    """What is in force, with what a change set makes of it."""
+    """What is in force, with what a change set makes of it.
+
+    Raises:
+        ConflictError: ``plan-decided``: it waits no more.
+    """
     current = build_intent(tenant)
     if plan is None:
         return current
+    unexpired(plan)
     base = revisions.read(plan.base, tenant.pk) if plan.base else current
     return objects.merge(base, current, revisions.read(plan.intent, tenant.pk)).intent
 

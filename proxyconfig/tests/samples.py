@@ -42,7 +42,7 @@ def one_of_each(number: int, *, cluster: str = "local") -> tuple[IntentObject, .
         StaticRoute(
             name="beyond",
             cluster=cluster,
-            destination="192.168.0.0/16",
+            destination=f"192.168.{number}.0/24",
             next_hop=f"10.{number}.0.1",
         ),
         BgpPeer(

@@ -299,7 +299,7 @@ def test_what_a_change_set_adds_is_changed_in_it(alice, network):
     statuses = [answer.status_code for answer in (patched, late, put, looked, gone)]
     assert statuses == [202, 412, 202, 200, 204]
     assert (shown["order"], shown["port"]) == (9, 80)
-    assert alice.client.get(path).status_code == 400  # The plan has nothing left to propose.
+    assert alice.client.get(path).status_code == 409  # The plan has nothing left to propose.
 
 
 def test_what_a_change_set_changes_is_guarded_by_its_proposal(alice, network):
@@ -323,7 +323,7 @@ def test_what_a_change_set_deletes_is_not_there_in_it(alice, network):
     query = proposal(alice)
     listener = f"{TENANT}/listeners/http-127-110-1-1-80"
     assert alice.client.delete(f"{INGRESS}/web?{query}&reason=x").status_code == 204
-    assert alice.client.get(f"{listener}?{query}").status_code == 400
+    assert alice.client.get(f"{listener}?{query}").status_code == 409
 
     query = proposal(alice)
     assert alice.client.get(f"{listener}?{query}").status_code == 200
