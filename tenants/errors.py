@@ -38,7 +38,8 @@ class SluiceError(Exception):
 class InvalidError(SluiceError):
     """The caller can mend it.
 
-    ``fields`` maps a field's name to its complaints; "" holds those of no single field.
+    ``fields`` maps a field's name, or the JSON pointer of what lies in it, to its complaints; ""
+    holds those of no single field.
     """
 
     status = 400

@@ -23,10 +23,23 @@ from tenants.errors import ConflictError, InvalidError, NotVisibleError
 
 Edit = Callable[[Intent], Intent]
 
+
+@dataclass(frozen=True, slots=True)
+class ObjectEdit:
+    """An edit of one object; ``key`` is what it leaves it under."""
+
+    key: Key
+    run: Edit
+
+    def __call__(self, intent: Intent) -> Intent:
+        """The intent with the edit done."""
+        return self.run(intent)
+
+
 _MOST_NAMED = 5
 
 
-def create(item: objects.IntentObject) -> Edit:
+def create(item: objects.IntentObject) -> ObjectEdit:
     """Add an object.
 
     Raises (when it runs):
@@ -34,14 +47,13 @@ def create(item: objects.IntentObject) -> Edit:
     """
 
     def edit(intent: Intent) -> Intent:
-        key = key_of(item)
-        _check_free(intent, key)
+        _check_free(intent, key_of(item))
         return objects.put(intent, item)
 
-    return edit
+    return ObjectEdit(key_of(item), edit)
 
 
-def change(key: Key, item: objects.IntentObject) -> Edit:
+def change(key: Key, item: objects.IntentObject) -> ObjectEdit:
     """Put ``item`` in the place of the object with that key, under another name too.
 
     What names the object follows a new name; listeners follow a virtual address on its cluster.
@@ -61,7 +73,7 @@ def change(key: Key, item: objects.IntentObject) -> Edit:
             following = _with_listeners(following, known, item.address)
         return objects.put(objects.remove(following, key), item)
 
-    return edit
+    return ObjectEdit(key_of(item), edit)
 
 
 def delete(key: Key) -> Edit:
@@ -149,7 +161,7 @@ def draft_of(intent: Intent, policy: IngressPolicy) -> IngressDraft:
     )
 
 
-def save_ingress(draft: IngressDraft, *, name: str | None = None) -> Edit:
+def save_ingress(draft: IngressDraft, *, name: str | None = None) -> ObjectEdit:
     """Make an ingress policy, or change the one called ``name``, and its listener with it.
 
     A listener that the policy leaves behind, and that was made for it alone, goes.
@@ -170,10 +182,10 @@ def save_ingress(draft: IngressDraft, *, name: str | None = None) -> Edit:
             left = _without_idle(left, known.listener)
         return objects.put(left, listener, _policy(draft, listener))
 
-    return edit
+    return ObjectEdit(Key("ingress-policies", draft.name), edit)
 
 
-def save_egress(policy: EgressPolicy, *, name: str | None = None) -> Edit:
+def save_egress(policy: EgressPolicy, *, name: str | None = None) -> ObjectEdit:
     """Make an egress policy, or change the one called ``name``.
 
     A rule keeps the grant of the one with the same destination, ports and protocol: whoever edits
@@ -195,7 +207,7 @@ def save_egress(policy: EgressPolicy, *, name: str | None = None) -> Edit:
         )
         return change(key, replace(policy, rules=rules))(intent)
 
-    return edit
+    return ObjectEdit(key_of(policy), edit)
 
 
 def _reach(rule: EgressRule) -> EgressRule:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from proxyconfig.domain import grants, guardrails, manifest, objects, rights
-from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.edits import Edit, ObjectEdit
 from proxyconfig.domain.guardrails import Finding
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import Key, ObjectChange
@@ -60,7 +60,8 @@ def draft(tenant: Tenant, edit: Edit, *, actor: Actor, joined: Plan | None, gran
     if grant:
         require(actor, Action.GRANT_PRIVATE)
         after = grants.with_grants(before, after, by=actor.name, at=timezone.now())
-    _check_valid(after)
+    about = edit.key if isinstance(edit, ObjectEdit) else None
+    _check_valid(after, about=about)
     _check_rights(before, after, actor)
     found = guardrails.findings(
         before, after, limits=limits_of(tenant), auto_apply=tenant.auto_apply
@@ -89,14 +90,14 @@ def check_seen(current: Intent, seen: Seen | None) -> None:
         )
 
 
-def _check_valid(after: Intent) -> None:
+def _check_valid(after: Intent, *, about: Key | None = None) -> None:
     """Raise when the result cannot be published on the clusters that it names."""
     if unknown := unknown_clusters(after):
         says = f"there is no cluster {unknown[0]}"
         raise InvalidError(f"{says[0].upper()}{says[1:]}.", fields={"cluster": [says]})
     problems = blocking([*validate(after), *compiled.unsupported(after)])
     if problems:
-        raise invalid(problems)
+        raise invalid(problems, after=after, about=about)
     size = len(manifest.canonical_bytes(after))
     if size > manifest.MAX_BYTES:
         message = (

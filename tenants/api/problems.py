@@ -66,8 +66,16 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
 def _extra(error: SluiceError) -> dict[str, object]:
     extra: dict[str, object] = {"data": error.data} if error.data else {}
     if isinstance(error, InvalidError):
-        extra["errors"] = _field_errors(error.fields)
+        extra["errors"] = [
+            found for name, said in error.fields.items() for found in _named_errors(name, said)
+        ]
     return extra
+
+
+def _named_errors(name: str, complaints: list[str]) -> list[dict[str, str]]:
+    """A service names a field, or points into one."""
+    pointer = name if name.startswith("/") else _below("", name)
+    return _field_errors(complaints, pointer)
 
 
 def headers_of(error: SluiceError) -> dict[str, str]:
