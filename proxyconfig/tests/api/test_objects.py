@@ -4,10 +4,13 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from proxyconfig.api.bodies import shape_of
+from proxyconfig.domain.codec import fields_of, is_record
 from proxyconfig.domain.intent import (
     Intent,
     Namespace,
     Segment,
+    SelfIp,
     SnatPool,
     Subnet,
     VirtualAddress,
@@ -15,8 +18,9 @@ from proxyconfig.domain.intent import (
 )
 from proxyconfig.domain.objects import COLLECTIONS
 from proxyconfig.models import IntentObject, Plan, Revision
+from proxyconfig.services.complaints import field_at
 from proxyconfig.tests.conftest import ADDRESS
-from proxyconfig.tests.holding import grant
+from proxyconfig.tests.holding import grant, settle
 from tenants.domain.roles import Role
 from tenants.models import AuditEntry, VlanClaim, platform_scope, tenant_scope
 from tenants.tests.factories import (
@@ -413,12 +417,64 @@ def test_odd_spellings_are_refused_with_the_right_one(alice, network, collection
     assert shows in refused.json()["detail"] + str(refused.json()["errors"])
 
 
+SEGMENT = {"name": "x", "cluster": "local", "kind": "subnet"}
+
+
 def test_refused_for_what_the_tenant_was_not_granted(alice, network):
     body = {"address": "8.8.8.8", "cluster": "local", "reason": "mine"}
 
     refused = send(alice, "post", f"{TENANT}/virtual-addresses", body)
 
     assert (refused.status_code, refused.json()["title"]) == (400, "not-granted")
+
+
+def test_what_another_object_needs_is_said_at_the_edited_ones_field(alice, network):
+    settle(alice.tenant, SelfIp(segment="front", number=1, address="10.101.0.5"))
+    front = {"name": "front", "cluster": "local", "kind": "vlan", "vlan_tag": 101}
+
+    refused = send(alice, "put", f"{SEGMENTS}/front", {**front, "reason": "x"}).json()
+
+    assert [(error["pointer"], error["message"]) for error in refused["errors"]] == [
+        (
+            "/subnets",
+            "self-IP 10.101.0.5 of instance 1 needs a subnet that it is a host address of",
+        )
+    ]
+
+
+def _fields(kind, prefix=""):
+    """The path of each field of an object, with a list's items by their place."""
+    for entry in fields_of(kind):
+        place = f"{prefix}{entry.outer}" + ("[0]" if entry.shape.is_list else "")
+        yield place.removesuffix("[0]")
+        yield place
+        if is_record(entry.shape.base):
+            yield from _fields(entry.shape.base, f"{place}.")
+
+
+@pytest.mark.parametrize("entry", COLLECTIONS, ids=lambda entry: entry.name)
+def test_each_complaint_points_at_a_field_of_the_body(entry):
+    for place in _fields(entry.kind):
+        field = shape_of(entry.name).serializer()
+        for step in field_at(entry.name, place).strip("/").split("/"):
+            field = field.child if step.isdecimal() else field.fields[step]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer"),
+    [
+        (SEGMENTS, {**SEGMENT, "subnets": [{"prefix": "10.9.0.5/24"}]}, "/subnets/0/prefix"),
+        (SEGMENTS, {**SEGMENT, "kind": "vlan", "vlan_tag": 7, "trunk": "-"}, "/trunk"),
+        (EGRESS, {"name": "x", "rules": [{"network": "10/8", "ports": [1]}]}, "/rules/0/network"),
+        (EGRESS, {"name": "x", "rules": [{"ports": [1]}]}, "/rules"),
+        (INGRESS, {**WEB, "allowed_sources": ["10.1.2.3/8"]}, "/allowed_sources/0"),
+        (INGRESS, {**WEB, "path_prefix": "api"}, "/path_prefix"),
+    ],
+)
+def test_refusals_name_the_field_as_the_api_has_it(alice, network, path, body, pointer):
+    refused = send(alice, "post", path, {**body, "reason": "x"}).json()
+
+    assert [error["pointer"] for error in refused["errors"]] == [pointer]
 
 
 def test_next_free_of_everything_in_one_call(alice, network):
