@@ -37,6 +37,8 @@ class ObjectEdit:
 
 
 _MOST_NAMED = 5
+# The field that makes an object another one, where that is not its name.
+_KEY_FIELDS = {"self-ips": "number", "virtual-addresses": "address"}
 
 
 def create(item: objects.IntentObject) -> ObjectEdit:
@@ -336,7 +338,10 @@ def _check_free(intent: Intent, key: Key) -> None:
     if objects.find(intent, key) is not None:
         label = BY_NAME[key.collection].label
         message = f"The tenant has {_article(label)} {label} {key.name} already."
-        raise ConflictError(message, code="taken", data={"value": key.name})
+        field = _KEY_FIELDS.get(key.collection, "name")
+        raise ConflictError(
+            message, code="taken", fields={field: [message]}, data={"value": key.name}
+        )
 
 
 def _article(word: str) -> str:

@@ -5,15 +5,16 @@ wrong with another object names it in words, since the form and the body have no
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from proxyconfig.domain import objects
+from proxyconfig.domain import holdings, objects
 from proxyconfig.domain.intent import Intent, SelfIp, VirtualAddress
 from proxyconfig.domain.objects import BY_NAME, Key
 from proxyconfig.domain.problems import Problem, Side
-from tenants.errors import InvalidError
+from tenants.errors import ConflictError, InvalidError
 
 # By collection: what the REST API calls the manifest's fields, where the names differ.
 API_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -85,6 +86,36 @@ def invalid(
     )
 
 
+@contextmanager
+def at_fields(after: Intent, about: Key | None) -> Iterator[None]:
+    """Run the block; put what it refuses of the claims of ``after`` at the fields that claim it."""
+    try:
+        yield
+    except ConflictError as error:
+        refused = {str(error.data.get("value", "")): error.message}
+        complaints = _of_claims(refused, error.code, after, about)
+        if not complaints:
+            raise
+        raise ConflictError(
+            error.message,
+            code=error.code,
+            fields=_by_field(complaints),
+            data={**error.data, "problems": [complaint.plain() for complaint in complaints]},
+        ) from error
+    except InvalidError as error:
+        values: Any = error.data.get("values", ())  # Any: what the error was given for machines.
+        refused = dict(zip(values, error.fields.get("", ()), strict=False))
+        complaints = _of_claims(refused, error.code, after, about)
+        if not complaints:
+            raise
+        raise InvalidError(
+            error.message,
+            code=error.code,
+            fields=_by_field(complaints),
+            data={**error.data, "problems": [complaint.plain() for complaint in complaints]},
+        ) from error
+
+
 def field_at(collection: str, place: str) -> str:
     """What the REST API calls a field of an object, by its path in the object.
 
@@ -103,6 +134,18 @@ def field_at(collection: str, place: str) -> str:
             break
     found = "/".join(next(numbers) if step == "*" else step for step in path.split("/"))
     return f"/{found}" if "/" in found else found
+
+
+def _of_claims(
+    refused: Mapping[str, str], code: str, after: Intent, about: Key | None
+) -> list[_Complaint]:
+    """Those of the refused claims, by what they say of themselves, that the intent has."""
+    paths = {str(claim): path for claim, path in holdings.placed(after)}
+    return [
+        _told(Problem(paths[value], code, message.rstrip(".")), after, about)
+        for value, message in refused.items()
+        if value in paths
+    ]
 
 
 def _told(problem: Problem, after: Intent, about: Key | None) -> _Complaint:

@@ -39,12 +39,14 @@ class Draft:
     Attributes:
         before: what is in force.
         after: what the edit, and the change set that it joins, would make of it.
+        about: the one object that was edited; None where the edit is of several.
     """
 
     before: Intent
     after: Intent
     changes: tuple[ObjectChange, ...]
     findings: tuple[Finding, ...]
+    about: Key | None
 
     @property
     def is_empty(self) -> bool:
@@ -66,7 +68,7 @@ def draft(tenant: Tenant, edit: Edit, *, actor: Actor, joined: Plan | None, gran
     found = guardrails.findings(
         before, after, limits=limits_of(tenant), auto_apply=tenant.auto_apply
     )
-    return Draft(before, after, objects.difference(before, after), found)
+    return Draft(before, after, objects.difference(before, after), found, about)
 
 
 def versions(intent: Intent, keys: Sequence[Key]) -> dict[str, str]:

@@ -19,9 +19,6 @@ class _Complaint(NamedTuple):
 
 def refuse_object(form: ObjectForm, error: SluiceError) -> None:
     """Put what is wrong at its fields; what belongs to none, or to another object, on top."""
-    if isinstance(error, ConflictError) and error.code == "taken" and "name" in form.fields:
-        form.add_error("name", error.message)
-        return
     # First all places, then the errors: an error takes its field's value away.
     placed = [
         (form.field_for(path), form.line_of(path), message) for path, message in _complaints(error)
@@ -43,6 +40,6 @@ def _complaints(error: SluiceError) -> Iterable[_Complaint]:
         for problem in problems:
             yield _Complaint(problem["path"] if problem["field"] else "", problem["message"])
         return
-    fields = error.fields if isinstance(error, InvalidError) else {}
+    fields = error.fields if isinstance(error, InvalidError | ConflictError) else {}
     for name, messages in fields.items():
         yield from (_Complaint(name, message) for message in messages)

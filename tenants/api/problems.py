@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from tenants.errors import InvalidError, QuotaError, SluiceError, TransientError
+from tenants.errors import ConflictError, InvalidError, QuotaError, SluiceError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def _extra(error: SluiceError) -> dict[str, object]:
     extra: dict[str, object] = {"data": error.data} if error.data else {}
-    if isinstance(error, InvalidError):
+    if isinstance(error, InvalidError) or (isinstance(error, ConflictError) and error.fields):
         extra["errors"] = [
             found for name, said in error.fields.items() for found in _named_errors(name, said)
         ]

@@ -19,10 +19,10 @@ from proxyconfig.domain.intent import (
 from proxyconfig.domain.objects import COLLECTIONS
 from proxyconfig.models import IntentObject, Plan, Revision
 from proxyconfig.services.complaints import field_at
-from proxyconfig.tests.conftest import ADDRESS
+from proxyconfig.tests.conftest import ADDRESS, SNAT_ADDRESS
 from proxyconfig.tests.holding import grant, settle
 from tenants.domain.roles import Role
-from tenants.models import AuditEntry, VlanClaim, platform_scope, tenant_scope
+from tenants.models import AuditEntry, Cluster, VlanClaim, VlanGrant, platform_scope, tenant_scope
 from tenants.tests.factories import (
     AddressPoolFactory,
     ApiTokenFactory,
@@ -420,12 +420,53 @@ def test_odd_spellings_are_refused_with_the_right_one(alice, network, collection
 SEGMENT = {"name": "x", "cluster": "local", "kind": "subnet"}
 
 
-def test_refused_for_what_the_tenant_was_not_granted(alice, network):
-    body = {"address": "8.8.8.8", "cluster": "local", "reason": "mine"}
-
-    refused = send(alice, "post", f"{TENANT}/virtual-addresses", body)
+@pytest.mark.parametrize("query", ["", "?dry_run=All"])
+@pytest.mark.parametrize(
+    ("collection", "body", "pointer"),
+    [
+        ("virtual-addresses", {"address": "8.8.8.8", "cluster": "local"}, "/address"),
+        (
+            "snat-pools",
+            {"name": "x", "cluster": "local", "addresses": [SNAT_ADDRESS, "8.8.8.8"]},
+            "/addresses/1",
+        ),
+        ("segments", {**SEGMENT, "subnets": [{"prefix": "10.9.0.0/24"}]}, "/subnets/0/prefix"),
+        ("segments", {**SEGMENT, "kind": "vlan", "vlan_tag": 7}, "/vlan_tag"),
+        ("segments", {**SEGMENT, "kind": "vxlan", "vni": 7}, "/vni"),
+        ("namespaces", {"name": "x", "cluster": "local"}, "/name"),
+    ],
+)
+def test_what_was_not_granted_is_said_at_the_field_that_asks_for_it(
+    alice, network, collection, body, pointer, query
+):
+    if collection == "snat-pools":
+        collection, body = "snat-pools/default", {**body, "name": "default"}
+        refused = send(alice, "put", f"{TENANT}/{collection}{query}", {**body, "reason": "mine"})
+    else:
+        refused = send(alice, "post", f"{TENANT}/{collection}{query}", {**body, "reason": "mine"})
 
     assert (refused.status_code, refused.json()["title"]) == (400, "not-granted")
+    assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
+
+
+def test_tag_of_another_tenant_is_taken_at_the_tag(alice, network, globex):
+    mine = Segment(name="x", cluster="local", vlan=VlanLink(interface="1.1", tag=7))
+    settle(globex, mine)
+    with platform_scope("test"):
+        VlanGrant.objects.create(
+            tenant=alice.tenant, cluster=Cluster.objects.get(), trunk="1.1", first=7, last=7
+        )
+
+    refused = send(
+        alice,
+        "post",
+        SEGMENTS,
+        {**SEGMENT, "kind": "vlan", "vlan_tag": 7, "reason": "mine"},
+    ).json()
+
+    assert (refused["status"], refused["title"]) == (409, "taken")
+    assert [error["pointer"] for error in refused["errors"]] == ["/vlan_tag"]
+    assert refused["errors"][0]["message"].startswith("VLAN 7 on trunk 1.1 of cluster local is")
 
 
 def test_what_another_object_needs_is_said_at_the_edited_ones_field(alice, network):

@@ -334,6 +334,21 @@ def test_other_objects_are_named_in_words(about):
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "field"), [("self-ips", "number"), ("virtual-addresses", "address")]
+)
+def test_object_that_is_there_already_is_said_at_what_makes_it_another(name, field):
+    key = next(key for key in objects.objects(AROUND) if key.collection == name)
+    form = form_of(name, AROUND, sent(form_of(name, AROUND, existing=objects.find(AROUND, key))))
+    assert form.is_valid()
+
+    with pytest.raises(edits.ConflictError) as caught:
+        form.edit()(AROUND)
+    refuse_object(form, caught.value)
+
+    assert list(form.errors) == [field]
+
+
 def test_name_that_is_taken_is_said_at_the_name():
     form = form_of("segments", NETWORK, {**sent(segment_form()).dict(), "name": "web"})
     assert form.is_valid()
