@@ -6,6 +6,7 @@ from django.urls import reverse
 from proxyconfig.domain.intent import (
     Namespace,
     Segment,
+    SelfIp,
     Subnet,
     VirtualAddress,
     VlanLink,
@@ -16,6 +17,7 @@ from proxyconfig.models import IntentObject
 from proxyconfig.services.rows import build_intent
 from proxyconfig.tests.conftest import ADDRESS
 from proxyconfig.tests.holding import settle
+from proxyconfig.tests.ui.browser import sent
 from tenants.domain.roles import Role
 from tenants.models import Purpose
 from tenants.tests.factories import (
@@ -154,6 +156,19 @@ def test_what_another_tenant_has_is_said_at_the_field_that_asks_for_it(
     assert list(form.errors) == [field]
     assert form.errors[field][0].startswith(says)
     assert "is already taken by another tenant" in form.errors[field][0]
+
+
+def test_a_segment_in_use_takes_another_name(network, alice):
+    settle(alice.tenant, SelfIp(segment="front", number=1, address="10.101.0.5"))
+    edit = reverse("proxyconfig:network-object", args=["acme", "segments", "front"])
+    shown = sent(alice.client.get(edit).context["form"]).dict()
+
+    done = alice.client.post(edit, {**shown, "name": "edge", "step": "apply", "reason": "clearer"})
+
+    made = intent(alice)
+    assert done.status_code == 302
+    assert [entry.name for entry in made.segments] == ["edge"]
+    assert [entry.segment for entry in made.self_ips] == ["edge"]
 
 
 def test_list_shows_what_is_used_and_by_what(network, alice):
