@@ -38,7 +38,8 @@ class SluiceError(Exception):
 class InvalidError(SluiceError):
     """The caller can mend it.
 
-    ``fields`` maps a field's name to its complaints; "" holds those of no single field.
+    ``fields`` maps a field's name, or the JSON pointer of what lies in it, to its complaints; ""
+    holds those of no single field.
     """
 
     status = 400
@@ -71,10 +72,24 @@ class ForbiddenError(SluiceError):
 
 
 class ConflictError(SluiceError):
-    """Made against an old generation, or the name or address is taken."""
+    """Made against an old generation, or the name or address is taken.
+
+    ``fields`` is as in ``InvalidError``: what is taken, where a field says it.
+    """
 
     status = 409
     default_code = "conflict"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        code: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, data=data)
+        self.fields = {name: list(complaints) for name, complaints in (fields or {}).items()}
 
 
 class PreconditionError(SluiceError):

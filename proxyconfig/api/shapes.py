@@ -16,6 +16,7 @@ from proxyconfig.domain import codec
 from proxyconfig.domain.fields import JsonValue, PortRange
 from proxyconfig.domain.objects import BY_NAME, IntentObject
 from proxyconfig.domain.problems import Problem
+from proxyconfig.services.complaints import field_at
 from tenants.api.strict import StrictSerializer
 from tenants.errors import InvalidError
 
@@ -90,7 +91,7 @@ def parse(collection: str, values: Plain) -> IntentObject:
     except codec.Unreadable:
         fields: dict[str, list[str]] = {}
         for problem in problems:
-            fields.setdefault(snake(problem.path), []).append(problem.message)
+            fields.setdefault(field_at(collection, problem.path), []).append(problem.message)
         raise InvalidError(
             f"Some fields cannot be taken. {problems[0].message}.", fields=fields
         ) from None

@@ -22,10 +22,25 @@ from tenants.errors import ConflictError, InvalidError, NotVisibleError
 
 Edit = Callable[[Intent], Intent]
 
+
+@dataclass(frozen=True, slots=True)
+class ObjectEdit:
+    """An edit of one object; ``key`` is what it leaves it under."""
+
+    key: Key
+    run: Edit
+
+    def __call__(self, intent: Intent) -> Intent:
+        """The intent with the edit done."""
+        return self.run(intent)
+
+
 _MOST_NAMED = 5
+# The field that makes an object another one, where that is not its name.
+_KEY_FIELDS = {"self-ips": "number", "virtual-addresses": "address"}
 
 
-def create(item: objects.IntentObject) -> Edit:
+def create(item: objects.IntentObject) -> ObjectEdit:
     """Add an object.
 
     Raises (when it runs):
@@ -33,14 +48,13 @@ def create(item: objects.IntentObject) -> Edit:
     """
 
     def edit(intent: Intent) -> Intent:
-        key = key_of(item)
-        _check_free(intent, key)
+        _check_free(intent, key_of(item))
         return objects.put(intent, item)
 
-    return edit
+    return ObjectEdit(key_of(item), edit)
 
 
-def change(key: Key, item: objects.IntentObject) -> Edit:
+def change(key: Key, item: objects.IntentObject) -> ObjectEdit:
     """Put ``item`` in the place of the object with that key, under another name too.
 
     What names the object follows a new name; listeners follow a virtual address on its cluster.
@@ -60,7 +74,7 @@ def change(key: Key, item: objects.IntentObject) -> Edit:
             following = _with_listeners(following, known, item.address)
         return objects.put(objects.remove(following, key), item)
 
-    return edit
+    return ObjectEdit(key_of(item), edit)
 
 
 def delete(key: Key) -> Edit:
@@ -148,7 +162,7 @@ def draft_of(intent: Intent, policy: IngressPolicy) -> IngressDraft:
     )
 
 
-def save_ingress(draft: IngressDraft, *, name: str | None = None) -> Edit:
+def save_ingress(draft: IngressDraft, *, name: str | None = None) -> ObjectEdit:
     """Make an ingress policy, or change the one called ``name``, and its listener with it.
 
     A listener that the policy leaves behind, and that was made for it alone, goes.
@@ -169,10 +183,10 @@ def save_ingress(draft: IngressDraft, *, name: str | None = None) -> Edit:
             left = _without_idle(left, known.listener)
         return objects.put(left, listener, _policy(draft, listener))
 
-    return edit
+    return ObjectEdit(Key("ingress-policies", draft.name), edit)
 
 
-def save_egress(policy: EgressPolicy, *, name: str | None = None) -> Edit:
+def save_egress(policy: EgressPolicy, *, name: str | None = None) -> ObjectEdit:
     """Make an egress policy, or change the one called ``name``.
 
     A rule for what the policy has granted, or a part of it, keeps the grant: whoever edits the rest
@@ -187,7 +201,7 @@ def save_egress(policy: EgressPolicy, *, name: str | None = None) -> Edit:
         save = create(policy) if name is None else change(Key("egress-policies", name), policy)
         return grants.asking(intent, save(intent), policy.name)
 
-    return edit
+    return ObjectEdit(key_of(policy), edit)
 
 
 def find(intent: Intent, key: Key) -> objects.IntentObject:
@@ -309,7 +323,10 @@ def _check_free(intent: Intent, key: Key) -> None:
     if objects.find(intent, key) is not None:
         label = BY_NAME[key.collection].label
         message = f"The tenant has {_article(label)} {label} {key.name} already."
-        raise ConflictError(message, code="taken", data={"value": key.name})
+        field = _KEY_FIELDS.get(key.collection, "name")
+        raise ConflictError(
+            message, code="taken", fields={field: [message]}, data={"value": key.name}
+        )
 
 
 def _article(word: str) -> str:

@@ -5,12 +5,13 @@ with its subnets. Rows, edits, versions, differences and merges all work object 
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from proxyconfig.domain.codec import Unreadable, from_plain, to_plain
+from proxyconfig.domain.codec import Unreadable, camel, from_plain, to_plain
 from proxyconfig.domain.fields import JsonValue
 from proxyconfig.domain.intent import (
     AddressList,
@@ -138,6 +139,8 @@ COLLECTIONS: Final[tuple[Collection, ...]] = (
 )
 BY_NAME: Final[Mapping[str, Collection]] = {entry.name: entry for entry in COLLECTIONS}
 BY_FIELD: Final[Mapping[str, Collection]] = {entry.field: entry for entry in COLLECTIONS}
+_BY_OUTER: Final[Mapping[str, Collection]] = {camel(entry.field): entry for entry in COLLECTIONS}
+_PLACE: Final = re.compile(r"spec\.([A-Za-z]+)\[([^\]]*)\].*")
 BY_KIND: Final[Mapping[type[Any], Collection]] = {entry.kind: entry for entry in COLLECTIONS}
 
 
@@ -244,6 +247,20 @@ def cluster_of(intent: Intent, item: IntentObject) -> str | None:
         named = (entry.cluster for entry in intent.snat_pools if entry.name == item.snat_pool)
         return next(named, None)
     return getattr(item, "cluster", None)
+
+
+def key_at(intent: Intent, path: str) -> Key | None:
+    """The object that a manifest's path lies in, as in ``spec.selfIps[0].address``."""
+    found = _PLACE.fullmatch(path)
+    entry = _BY_OUTER.get(found[1]) if found else None
+    if found is None or entry is None:
+        return None
+    items = getattr(intent, entry.field)
+    # What has no name stands by its key, or by its place.
+    for place, item in enumerate(items):
+        if found[2] in (entry.key(item), getattr(item, "name", str(place))):
+            return key_of(item)
+    return None
 
 
 def plain(item: IntentObject) -> dict[str, JsonValue]:

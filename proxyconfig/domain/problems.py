@@ -10,6 +10,19 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """A problem between two objects, told to whoever edits the other one.
+
+    Attributes:
+        path: the field of that object, as in ``Problem``.
+        message: as in ``Problem``.
+    """
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong.
 
@@ -18,12 +31,14 @@ class Problem:
         code: stable word for machines.
         message: what is wrong and what to do, as one or two sentences.
         severity: an error blocks, a warning does not.
+        sides: the other objects that it is about.
     """
 
     path: str
     code: str
     message: str
     severity: Severity = "error"
+    sides: tuple[Side, ...] = ()
 
     @property
     def blocks(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from proxyconfig.domain import grants, guardrails, manifest, objects, rights
-from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.edits import Edit, ObjectEdit
 from proxyconfig.domain.guardrails import Finding
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import Key, ObjectChange
@@ -42,6 +42,7 @@ class Draft:
         start: that, with the change set that the edit joins.
         after: what the edit would make of it.
         changes: of the change set and the edit together.
+        about: the one object that was edited; None where the edit is of several.
     """
 
     before: Intent
@@ -49,6 +50,7 @@ class Draft:
     after: Intent
     changes: tuple[ObjectChange, ...]
     findings: tuple[Finding, ...]
+    about: Key | None
 
     @property
     def is_empty(self) -> bool:
@@ -81,7 +83,8 @@ def draft(tenant: Tenant, edit: Edit, terms: Terms, *, actor: Actor) -> Draft:
     if terms.grant:
         require(actor, Action.GRANT_PRIVATE)
         after = grants.with_grants(before, wished, by=actor.name, at=timezone.now())
-    _check_valid(tenant, before, after)
+    about = edit.key if isinstance(edit, ObjectEdit) else None
+    _check_valid(tenant, before, after, about=about)
     _check_rights(before, after, actor)
     found = guardrails.findings(
         before, after, limits=limits_of(tenant), auto_apply=tenant.auto_apply
@@ -89,7 +92,7 @@ def draft(tenant: Tenant, edit: Edit, terms: Terms, *, actor: Actor) -> Draft:
     changes = objects.difference(before, after)
     if changes and (terms.waits or (joined is not None and is_requested(joined))):
         found = (*found, _REQUESTED)
-    return Draft(before, start, after, changes, found)
+    return Draft(before, start, after, changes, found, about)
 
 
 def is_requested(plan: Plan) -> bool:
@@ -118,7 +121,9 @@ def check_seen(current: Intent, seen: Seen | None) -> None:
         )
 
 
-def _check_valid(tenant: Tenant, before: Intent, after: Intent) -> None:
+def _check_valid(
+    tenant: Tenant, before: Intent, after: Intent, *, about: Key | None = None
+) -> None:
     """Raise when the result cannot be published, or names what is not the tenant's."""
     if unknown := unknown_clusters(after):
         says = f"there is no cluster {unknown[0]}"
@@ -126,7 +131,7 @@ def _check_valid(tenant: Tenant, before: Intent, after: Intent) -> None:
     problems = blocking([*validate(after), *compiled.unsupported(after)])
     problems = problems or places.problems(tenant, before, after)
     if problems:
-        raise invalid(problems)
+        raise invalid(problems, after=after, about=about)
     size = len(manifest.canonical_bytes(after))
     if size > manifest.MAX_BYTES:
         message = (

@@ -18,7 +18,7 @@ from proxyconfig.domain import edits, effects, grants, holdings, manifest, objec
 from proxyconfig.domain.edits import Edit
 from proxyconfig.domain.objects import ObjectChange
 from proxyconfig.models import Plan, Revision
-from proxyconfig.services import change_sets, compiled, judging, revisions
+from proxyconfig.services import change_sets, compiled, complaints, judging, revisions
 from proxyconfig.services.judging import Draft, Seen, Terms
 from proxyconfig.services.publishing import publish
 from proxyconfig.services.rows import build_intent
@@ -107,7 +107,8 @@ def _propose(tenant: Tenant, wish: _Wish, actor: Actor) -> Plan:
         if joined is not None:
             plan = _joined(joined, plan)
         if draft.findings:
-            _wait(locked, plan, draft, actor=actor, is_new=joined is None)
+            with complaints.at_fields(draft.after, draft.about):
+                _wait(locked, plan, draft, actor=actor, is_new=joined is None)
         else:
             plan.save()
         audit.record(actor, "plan.proposed", plan, reason=reason, detail={"summary": plan.summary})
@@ -117,7 +118,8 @@ def _propose(tenant: Tenant, wish: _Wish, actor: Actor) -> Plan:
         elif not draft.findings:
             change_sets.end(plan, ChangeState.APPROVED, by=RULE)
             audit.record(system("auto-apply", trace_id=actor.trace_id), "plan.approved", plan)
-            publish(locked, plan, draft.before, draft.after, actor=actor)
+            with complaints.at_fields(draft.after, draft.about):
+                publish(locked, plan, draft.before, draft.after, actor=actor)
     tenant.generation = locked.generation
     return plan
 
@@ -141,7 +143,8 @@ def preview(
         into = change_sets.own(change_sets.stored(tenant, into), into, actor)
     draft = judging.draft(tenant, edit, Terms(into, grant, waits), actor=actor)
     judging.check_seen(draft.before, seen)
-    claims.check(tenant, holdings.claims(draft.after), actor=actor, plan=_pk(into))
+    with complaints.at_fields(draft.after, draft.about):
+        claims.check(tenant, holdings.claims(draft.after), actor=actor, plan=_pk(into))
     plan = _plan(tenant, draft, actor=actor, reason="")
     seen_now = judging.versions(draft.before, [change.key for change in draft.changes])
     own = [_change_line(change) for change in objects.difference(draft.start, draft.after)]

@@ -11,27 +11,23 @@ from tenants.errors import ConflictError, InvalidError, SluiceError
 
 
 class _Complaint(NamedTuple):
+    """Its path is "" where it is about another object, which the message names."""
+
     path: str
     message: str
 
 
 def refuse_object(form: ObjectForm, error: SluiceError) -> None:
     """Put what is wrong at its fields; what belongs to none, or to another object, on top."""
-    if isinstance(error, ConflictError) and error.code == "taken" and "name" in form.fields:
-        form.add_error("name", error.message)
-        return
-    complaints = list(_complaints(error))
     # First all places, then the errors: an error takes its field's value away.
     placed = [
-        (form.field_for(path), form.line_of(path), path, message) for path, message in complaints
+        (form.field_for(path), form.line_of(path), message) for path, message in _complaints(error)
     ]
-    for field, line, path, message in placed:
+    for field, line, message in placed:
         says = sentence(message)
         if line is not None:
             why = message.rstrip(".")
             says = _("Line %(number)s: %(why)s.") % {"number": line, "why": why}
-        if field is None and path.startswith("spec."):
-            says = f"{_where(path)}: {message.rstrip('.')}."
         form.add_error(field, says)
     if not placed:
         form.add_error(None, error.message)
@@ -41,13 +37,9 @@ def _complaints(error: SluiceError) -> Iterable[_Complaint]:
     """What is wrong by the manifest's path where the service gives it, else by field."""
     problems: Any = error.data.get("problems")  # Any: what the error was given for machines.
     if problems:
-        yield from (_Complaint(problem["path"], problem["message"]) for problem in problems)
+        for problem in problems:
+            yield _Complaint(problem["path"] if problem["field"] else "", problem["message"])
         return
-    fields = error.fields if isinstance(error, InvalidError) else {}
+    fields = error.fields if isinstance(error, InvalidError | ConflictError) else {}
     for name, messages in fields.items():
         yield from (_Complaint(name, message) for message in messages)
-
-
-def _where(path: str) -> str:
-    """``segments[web]`` of a path, for a complaint about another object."""
-    return path.removeprefix("spec.").partition("].")[0].rstrip("]") + ("]" if "[" in path else "")

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from tenants.errors import InvalidError, QuotaError, SluiceError, TransientError
+from tenants.errors import ConflictError, InvalidError, QuotaError, SluiceError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +65,17 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def _extra(error: SluiceError) -> dict[str, object]:
     extra: dict[str, object] = {"data": error.data} if error.data else {}
-    if isinstance(error, InvalidError):
-        extra["errors"] = _field_errors(error.fields)
+    if isinstance(error, InvalidError) or (isinstance(error, ConflictError) and error.fields):
+        extra["errors"] = [
+            found for name, said in error.fields.items() for found in _named_errors(name, said)
+        ]
     return extra
+
+
+def _named_errors(name: str, complaints: list[str]) -> list[dict[str, str]]:
+    """A service names a field, or points into one."""
+    pointer = name if name.startswith("/") else _below("", name)
+    return _field_errors(complaints, pointer)
 
 
 def headers_of(error: SluiceError) -> dict[str, str]:

@@ -216,7 +216,12 @@ def _not_granted(
         may = f"It may take {granted}." if granted else "It is granted nothing of this kind here."
         complaints.append(f"{_capital(claim)} is not granted to tenant {tenant}. {may}")
     message = f"{complaints[0]} Ask platform NetOps for a grant."
-    return InvalidError(message, fields={"": complaints}, code="not-granted")
+    return InvalidError(
+        message,
+        fields={"": complaints},
+        code="not-granted",
+        data={"values": [str(claim) for claim in missing]},
+    )
 
 
 def _used_twice(claim: Claim, other: Claim) -> ConflictError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxyconfig.domain.problems import Problem
+from proxyconfig.domain.problems import Problem, Side
 from tenants.domain.addresses import edges, holdable
 from tenants.domain.claims import AddressRole
 
@@ -49,7 +49,7 @@ def used_addresses(intent: Intent) -> Iterator[UsedAddress]:
             path=f"spec.virtualAddresses[{entry.cluster}:{entry.address}].address",
         )
     for pool in intent.snat_pools:
-        for address in pool.addresses:
+        for place, address in enumerate(pool.addresses):
             yield UsedAddress(
                 role=AddressRole.SNAT,
                 cluster=pool.cluster,
@@ -57,7 +57,7 @@ def used_addresses(intent: Intent) -> Iterator[UsedAddress]:
                 address=address,
                 subnet=None,
                 user=f"SNAT pool {pool.name}",
-                path=f"spec.snatPools[{pool.name}].addresses",
+                path=f"spec.snatPools[{pool.name}].addresses[{place}]",
             )
 
 
@@ -90,16 +90,18 @@ def _on_segments(intent: Intent) -> Iterator[UsedAddress]:
 
 
 def _apart(intent: Intent) -> Iterator[Problem]:
-    seen: dict[tuple[str, str, str], str] = {}
+    seen: dict[tuple[str, str, str], UsedAddress] = {}
     for used in used_addresses(intent):
         key = (used.cluster, used.vrf, used.address)
-        if key in seen:
+        if other := seen.get(key):
+            says = f"{used.address} is already used by {{}}; one address, one use"
             yield Problem(
                 used.path,
                 "address-taken",
-                f"{used.address} is already used by {seen[key]}; one address, one use",
+                says.format(other.user),
+                sides=(Side(other.path, says.format(used.user)),),
             )
-        seen.setdefault(key, used.user)
+        seen.setdefault(key, used)
 
 
 def _can_be_held(intent: Intent) -> Iterator[Problem]:

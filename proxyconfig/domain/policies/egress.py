@@ -21,7 +21,7 @@ from proxyconfig.domain.fields import (
     Text,
     Transport,
 )
-from proxyconfig.domain.problems import Problem
+from proxyconfig.domain.problems import Problem, Side
 from tenants.domain.notation import as_network
 
 if TYPE_CHECKING:
@@ -184,7 +184,20 @@ def _pools_known(intent: Intent) -> Iterator[Problem]:
             yield Problem(path, "unknown-pool", f"there is no SNAT pool {policy.snat_pool}")
         if policy.snat_pool is None and doubled:
             choice = ", ".join(name for name, cluster in pools.items() if cluster in doubled)
-            yield Problem(path, "pool-open", f"name one of the tenant's SNAT pools: {choice}")
+            yield Problem(
+                path,
+                "pool-open",
+                f"name one of the tenant's SNAT pools: {choice}",
+                sides=tuple(
+                    Side(
+                        f"spec.snatPools[{name}].cluster",
+                        f"cluster {cluster} would have several SNAT pools, and egress policy"
+                        f" {policy.name} names none; name one there first",
+                    )
+                    for name, cluster in pools.items()
+                    if cluster in doubled
+                ),
+            )
 
 
 CHECKS = (

@@ -22,7 +22,7 @@ from proxyconfig.domain.fields import (
     Source,
     Text,
 )
-from proxyconfig.domain.problems import Problem
+from proxyconfig.domain.problems import Problem, Side
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent
@@ -87,13 +87,22 @@ def _listeners_unique(intent: Intent) -> Iterator[Problem]:
         is_udp = listener.protocol is Protocol.UDP
         key = (listener.cluster, listener.virtual_address, listener.port, is_udp)
         if key in seen:
+            says = (
+                f"{_door(listener)} is already that of listener {{}}; choose another address or"
+                " port"
+            )
             yield Problem(
-                f"spec.listeners[{listener.name}]",
+                f"spec.listeners[{listener.name}].port",
                 "listener-taken",
-                f"{listener.virtual_address}:{listener.port} is already that of listener "
-                f"{seen[key]}; choose another address or port",
+                says.format(seen[key]),
+                sides=(Side(f"spec.listeners[{seen[key]}].port", says.format(listener.name)),),
             )
         seen.setdefault(key, listener.name)
+
+
+def _door(listener: Listener) -> str:
+    address = listener.virtual_address
+    return f"[{address}]:{listener.port}" if ":" in address else f"{address}:{listener.port}"
 
 
 def _addresses_known(intent: Intent) -> Iterator[Problem]:
@@ -105,6 +114,15 @@ def _addresses_known(intent: Intent) -> Iterator[Problem]:
                 "unknown-address",
                 f"{listener.virtual_address} is not a virtual address of {intent.tenant} on "
                 f"cluster {listener.cluster}; it has {_named(intent, listener.cluster)}",
+                sides=tuple(
+                    Side(
+                        f"spec.virtualAddresses[{entry.cluster}:{entry.address}].cluster",
+                        f"listener {listener.name} needs {entry.address} on cluster"
+                        f" {listener.cluster}",
+                    )
+                    for entry in intent.virtual_addresses
+                    if entry.address == listener.virtual_address
+                ),
             )
 
 
@@ -126,9 +144,21 @@ def _tls_known(intent: Intent) -> Iterator[Problem]:
                 "foreign-namespace",
                 f"TLS reference {listener.tls} is in namespace {known[listener.tls]}, which"
                 f" {intent.tenant} does not have on cluster {listener.cluster}",
+                sides=(
+                    Side(
+                        f"spec.tlsReferences[{listener.tls}].namespace",
+                        f"listener {listener.name} needs its TLS reference in a namespace of"
+                        f" cluster {listener.cluster}",
+                    ),
+                    *_namespace_sides(
+                        intent, known[listener.tls], listener.cluster, f"listener {listener.name}"
+                    ),
+                ),
             )
         if listener.tls and listener.protocol is Protocol.UDP:
-            yield Problem(path, "tls-on-udp", "a UDP listener cannot end TLS; leave tls out")
+            yield Problem(
+                path, "tls-on-udp", "a UDP listener cannot end TLS; leave the TLS reference out"
+            )
 
 
 def _policies_refer(intent: Intent) -> Iterator[Problem]:
@@ -149,12 +179,35 @@ def _policies_refer(intent: Intent) -> Iterator[Problem]:
                 f"namespace {policy.backend.namespace} of cluster {cluster} is not one of "
                 f"{intent.tenant}'s; a policy may name only services in its own tenant's "
                 f"namespaces: {_namespaces(intent, cluster)}",
+                sides=(
+                    *_namespace_sides(
+                        intent,
+                        policy.backend.namespace,
+                        cluster,
+                        f"ingress policy {policy.name}",
+                    ),
+                    Side(
+                        f"spec.listeners[{policy.listener}].cluster",
+                        f"ingress policy {policy.name} needs its namespace"
+                        f" {policy.backend.namespace} on cluster {cluster}",
+                    ),
+                ),
             )
         for name in policy.source_lists:
             if name not in lists:
                 yield Problem(
                     f"{path}.sourceLists", "unknown-list", f"there is no address list {name}"
                 )
+
+
+def _namespace_sides(intent: Intent, name: str, cluster: str, user: str) -> Iterator[Side]:
+    """The namespaces of that name, on other clusters only."""
+    for entry in intent.namespaces:
+        if entry.name == name:
+            yield Side(
+                f"spec.namespaces[{entry.cluster}:{name}].cluster",
+                f"{user} needs namespace {name} on cluster {cluster}",
+            )
 
 
 def _namespaces(intent: Intent, cluster: str) -> str:
@@ -170,17 +223,28 @@ def _policies_distinct(intent: Intent) -> Iterator[Problem]:
         is_http = protocol.get(policy.listener, Protocol.HTTP) is Protocol.HTTP
         if not is_http and (policy.hostnames or policy.path_prefix != "/"):
             yield Problem(
-                path,
+                f"{path}.hostnames" if policy.hostnames else f"{path}.pathPrefix",
                 "http-only",
-                f"listener {policy.listener} is not HTTP: leave hostnames and pathPrefix out",
+                f"listener {policy.listener} is not HTTP: leave host names and path prefix out",
+                sides=(
+                    Side(
+                        f"spec.listeners[{policy.listener}].protocol",
+                        f"ingress policy {policy.name} has host names or a path prefix, which"
+                        " need HTTP",
+                    ),
+                ),
             )
         key = (policy.listener, frozenset(policy.hostnames), policy.path_prefix, policy.mode)
         if key in seen:
+            says = (
+                f"policy {{}} already matches the same requests on listener {policy.listener};"
+                " put both allow-lists into one policy"
+            )
             yield Problem(
                 path,
                 "policy-doubled",
-                f"policy {seen[key]} already matches the same requests on listener "
-                f"{policy.listener}; put both allow-lists into one policy",
+                says.format(seen[key]),
+                sides=(Side(f"spec.ingressPolicies[{seen[key]}]", says.format(policy.name)),),
             )
         seen.setdefault(key, policy.name)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says, Text
-from proxyconfig.domain.problems import Problem
+from proxyconfig.domain.problems import Problem, Side
 from tenants.domain.addresses import Network, edges
 from tenants.domain.notation import TRUNK
 
@@ -116,17 +116,21 @@ def _one_link(intent: Intent) -> Iterator[Problem]:
 def _links_unique(intent: Intent) -> Iterator[Problem]:
     seen: dict[tuple[object, ...], str] = {}
     for segment in intent.segments:
-        keys: list[tuple[tuple[object, ...], str]] = []
+        keys: list[tuple[tuple[object, ...], str, str]] = []
         if vlan := segment.vlan:
-            keys.append(((segment.cluster, vlan.interface, vlan.tag), f"VLAN tag {vlan.tag}"))
+            on_trunk = (segment.cluster, vlan.interface, vlan.tag)
+            keys.append((on_trunk, "vlan.tag", f"VLAN tag {vlan.tag}"))
         if vxlan := segment.vxlan:
-            keys.append(((segment.cluster, "vni", vxlan.vni), f"VNI {vxlan.vni}"))
-        for key, word in keys:
+            on_cluster = (segment.cluster, "vni", vxlan.vni)
+            keys.append((on_cluster, "vxlan.vni", f"VNI {vxlan.vni}"))
+        for key, field, word in keys:
             if key in seen:
+                says = f"{word} is already that of segment {{}}; choose another"
                 yield Problem(
-                    f"spec.segments[{segment.name}]",
+                    f"spec.segments[{segment.name}].{field}",
                     "link-taken",
-                    f"{word} is already that of segment {seen[key]}; choose another",
+                    says.format(seen[key]),
+                    sides=(Side(f"spec.segments[{seen[key]}].{field}", says.format(segment.name)),),
                 )
             seen.setdefault(key, segment.name)
 
@@ -169,17 +173,23 @@ def _subnets_usable(intent: Intent) -> Iterator[Problem]:
 
 def _subnets_apart(intent: Intent) -> Iterator[Problem]:
     placed = [
-        (segment, ipaddress.ip_network(subnet.cidr))
+        (
+            segment,
+            ipaddress.ip_network(subnet.cidr),
+            f"spec.segments[{segment.name}].subnets[{place}].cidr",
+        )
         for segment in intent.segments
-        for subnet in segment.subnets
+        for place, subnet in enumerate(segment.subnets)
     ]
-    for (left, one), (right, other) in itertools.combinations(placed, 2):
+    for (left, one, first), (right, other, second) in itertools.combinations(placed, 2):
         is_same_table = (left.cluster, left.vrf) == (right.cluster, right.vrf)
         if is_same_table and one.version == other.version and one.overlaps(other):
+            hint = "change one, or use another VRF"
             yield Problem(
-                f"spec.segments[{right.name}].subnets",
+                second,
                 "subnets-overlap",
-                f"{other} overlaps {one} of segment {left.name}; change one, or use another VRF",
+                f"{other} overlaps {one} of segment {left.name}; {hint}",
+                sides=(Side(first, f"{one} overlaps {other} of segment {right.name}; {hint}"),),
             )
 
 
@@ -200,6 +210,13 @@ def _self_ips_fit(intent: Intent) -> Iterator[Problem]:
                 "self-ip-outside",
                 f"{self_ip.address} is not a host address of segment {segment.name}, which has"
                 f" {', '.join(map(str, networks)) or 'no subnet'}",
+                sides=(
+                    Side(
+                        f"spec.segments[{segment.name}].subnets",
+                        f"self-IP {self_ip.address} of instance {self_ip.number} needs a subnet"
+                        " that it is a host address of",
+                    ),
+                ),
             )
 
 

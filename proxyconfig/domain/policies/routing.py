@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import Address, Advertised, Asn, Cidr, Limits, Name, Says, Text
-from proxyconfig.domain.problems import Problem
+from proxyconfig.domain.problems import Problem, Side
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent
@@ -85,6 +85,7 @@ def _routes_reach(intent: Intent) -> Iterator[Problem]:
                 "next-hop-outside",
                 f"next hop {route.next_hop} is in none of the tenant's subnets on cluster"
                 f" {route.cluster}",
+                sides=tuple(_hop_sides(intent, route)),
             )
         key = (route.cluster, route.destination)
         if key in seen:
@@ -92,8 +93,26 @@ def _routes_reach(intent: Intent) -> Iterator[Problem]:
                 f"{path}.destination",
                 "destination-taken",
                 f"route {seen[key]} already leads to {route.destination}",
+                sides=(
+                    Side(
+                        f"spec.staticRoutes[{seen[key]}].destination",
+                        f"route {route.name} already leads to {route.destination}",
+                    ),
+                ),
             )
         seen.setdefault(key, route.name)
+
+
+def _hop_sides(intent: Intent, route: StaticRoute) -> Iterator[Side]:
+    """The segments that could have the next hop, of which one had it before."""
+    hop = ipaddress.ip_address(route.next_hop)
+    says = f"static route {route.name} needs a subnet with its next hop {route.next_hop}"
+    for segment in intent.segments:
+        path = f"spec.segments[{segment.name}]"
+        if segment.cluster == route.cluster:
+            yield Side(f"{path}.subnets", says)
+        elif any(hop in ipaddress.ip_network(subnet.cidr) for subnet in segment.subnets):
+            yield Side(f"{path}.cluster", f"{says} on cluster {route.cluster}")
 
 
 def _peers_fit(intent: Intent) -> Iterator[Problem]:
@@ -104,7 +123,15 @@ def _peers_fit(intent: Intent) -> Iterator[Problem]:
         key = (peer.cluster, peer.address)
         if key in seen:
             yield Problem(
-                f"{path}.address", "peer-taken", f"{peer.address} is already peer {seen[key]}"
+                f"{path}.address",
+                "peer-taken",
+                f"{peer.address} is already peer {seen[key]}",
+                sides=(
+                    Side(
+                        f"spec.bgpPeers[{seen[key]}].address",
+                        f"{peer.address} is already peer {peer.name}",
+                    ),
+                ),
             )
         seen.setdefault(key, peer.name)
         for name in peer.advertise_lists:

@@ -156,7 +156,7 @@ def test_generated_intents_are_sound(intent):
         ),
         (
             {"segments": (*BASE.segments, segment("two", vlan=VLAN))},
-            "spec.segments[two]",
+            "spec.segments[two].vlan.tag",
             "link-taken",
         ),
         (
@@ -181,7 +181,7 @@ def test_generated_intents_are_sound(intent):
                     segment("two", subnets=(Subnet(cidr="10.101.0.128/25"),)),
                 )
             },
-            "spec.segments[two].subnets",
+            "spec.segments[two].subnets[0].cidr",
             "subnets-overlap",
         ),
         (
@@ -231,7 +231,7 @@ def test_generated_intents_are_sound(intent):
         ),
         (
             {"snat_pools": (SnatPool(name="pool", cluster="local", addresses=("10.101.0.11",)),)},
-            "spec.snatPools[pool].addresses",
+            "spec.snatPools[pool].addresses[0]",
             "address-taken",
         ),
         (
@@ -279,7 +279,7 @@ def test_generated_intents_are_sound(intent):
                     replace(BASE.listeners[0], name="two", protocol=Protocol.TCP),
                 )
             },
-            "spec.listeners[two]",
+            "spec.listeners[two].port",
             "listener-taken",
         ),
         (
@@ -328,7 +328,7 @@ def test_generated_intents_are_sound(intent):
                 "listeners": (replace(BASE.listeners[0], protocol=Protocol.TCP),),
                 "ingress_policies": (replace(BASE.ingress_policies[0], path_prefix="/x"),),
             },
-            "spec.ingressPolicies[people]",
+            "spec.ingressPolicies[people].pathPrefix",
             "http-only",
         ),
         (

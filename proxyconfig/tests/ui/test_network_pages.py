@@ -4,12 +4,26 @@ import pytest
 from django.urls import reverse
 
 from proxyconfig.domain import edits
-from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortList, PortRange, Segment
+from proxyconfig.domain.intent import (
+    EgressPolicy,
+    EgressRule,
+    Namespace,
+    PortList,
+    PortRange,
+    Segment,
+    SelfIp,
+    Subnet,
+    VirtualAddress,
+    VlanLink,
+    VxlanLink,
+)
 from proxyconfig.domain.objects import COLLECTIONS, Key, objects
 from proxyconfig.models import IntentObject
 from proxyconfig.services import plans
 from proxyconfig.services.rows import build_intent
 from proxyconfig.tests.conftest import ADDRESS
+from proxyconfig.tests.holding import settle
+from proxyconfig.tests.ui.browser import sent
 from proxyconfig.ui import pages
 from tenants.domain.roles import Role
 from tenants.models import Purpose, Vrf
@@ -161,6 +175,63 @@ def test_nothing_granted_is_said_beside_the_field(cluster, alice):
     ]
     assert "granted no VLAN" in shown.complaint
     assert page.context["form"]["name"].value() == "db"
+
+
+@pytest.mark.parametrize(
+    ("collection", "typed", "field", "says"),
+    [
+        ("segments", {**SEGMENT, "vlan_tag": "205"}, "vlan_tag", "VLAN 205 on trunk 1.1 "),
+        ("segments", {**SEGMENT, "vxlan_vni": "5077"}, "vxlan_vni", "VNI 5077 of cluster "),
+        (
+            "segments",
+            {**SEGMENT, "subnets": "10.200.1.0/24\n10.200.9.0/24"},
+            "subnets",
+            "Line 2: Subnet 10.200.9.0/24 ",
+        ),
+        ("virtual-addresses", {"cluster": "local", "address": "127.50.0.9"}, "address", "Address "),
+        (
+            "snat-pools",
+            {"name": "out", "cluster": "local", "addresses": "127.50.0.8\n127.50.0.9"},
+            "addresses",
+            "Line 2: Address 127.50.0.9 ",
+        ),
+        ("namespaces", {"name": "acme-rag", "cluster": "local"}, "name", "Namespace acme-rag "),
+    ],
+)
+def test_what_another_tenant_has_is_said_at_the_field_that_asks_for_it(
+    granted, globex, alice, collection, typed, field, says
+):
+    settle(
+        globex,
+        Segment(
+            name="a",
+            cluster="local",
+            vlan=VlanLink(interface="1.1", tag=205),
+            subnets=(Subnet(cidr="10.200.9.0/24"),),
+        ),
+        Segment(name="b", cluster="local", vxlan=VxlanLink(vni=5077)),
+        Namespace(name="acme-rag", cluster="local"),
+        VirtualAddress(address="127.50.0.9", cluster="local"),
+    )
+
+    form = new(alice, collection, **typed).context["form"]
+
+    assert list(form.errors) == [field]
+    assert form.errors[field][0].startswith(says)
+    assert "is already taken by another tenant" in form.errors[field][0]
+
+
+def test_a_segment_in_use_takes_another_name(network, alice):
+    settle(alice.tenant, SelfIp(segment="front", number=1, address="10.101.0.5"))
+    edit = reverse("proxyconfig:network-object", args=["acme", "segments", "front"])
+    shown = sent(alice.client.get(edit).context["form"]).dict()
+
+    done = alice.client.post(edit, {**shown, "name": "edge", "step": "apply", "reason": "clearer"})
+
+    made = intent(alice)
+    assert done.status_code == 302
+    assert [entry.name for entry in made.segments] == ["edge"]
+    assert [entry.segment for entry in made.self_ips] == ["edge"]
 
 
 def test_list_shows_what_is_used_and_by_what(network, alice):

@@ -7,11 +7,19 @@ from hypothesis import given
 
 from proxyconfig.domain import edits, objects
 from proxyconfig.domain.codec import fields_of, is_record
-from proxyconfig.domain.intent import Intent, Segment, VirtualAddress, VlanLink, canonical
-from proxyconfig.domain.objects import BY_NAME, COLLECTIONS, Key
-from proxyconfig.domain.validation import validate
+from proxyconfig.domain.intent import (
+    Intent,
+    Segment,
+    Subnet,
+    VirtualAddress,
+    VlanLink,
+    canonical,
+)
+from proxyconfig.domain.objects import BY_NAME, COLLECTIONS, Key, key_of
+from proxyconfig.domain.validation import blocking, validate
 from proxyconfig.services.complaints import invalid
 from proxyconfig.tests.domain.strategies import WHOLE_INTENTS, intents
+from proxyconfig.tests.samples import one_of_each
 from proxyconfig.tests.ui.browser import sent
 from proxyconfig.ui.layout import LAYOUTS, kinds_of
 from proxyconfig.ui.object_forms import Context, object_form
@@ -130,7 +138,10 @@ def test_part_that_was_left_alone_is_not_there():
 def refused(form, intent: Intent):
     """The form after a service refused what it says."""
     assert form.is_valid(), form.errors
-    refuse_object(form, invalid([found for found in validate(form.edit()(intent)) if found.blocks]))
+    edit = form.edit()
+    after = edit(intent)
+    problems = blocking(validate(after))
+    refuse_object(form, invalid(problems, after=after, about=edit.key))
     return form
 
 
@@ -201,9 +212,153 @@ def test_complaint_about_a_rule_names_its_line():
 
 
 def test_complaint_about_the_whole_object_is_on_top():
-    form = refused(segment_form(vlan_tag="101"), NETWORK)
+    form = refused(segment_form(vlan_tag="102", vxlan_vni="7"), NETWORK)
 
-    assert "already that of segment" in form.non_field_errors()[0]
+    assert list(form.errors) == ["__all__"]
+    assert "not both" in form.non_field_errors()[0]
+
+
+# Whatever an edit of one of these can break of the others.
+AROUND = objects.assemble(
+    "acme",
+    (
+        *(item for item in one_of_each(1) if key_of(item).collection != "segments"),
+        Segment(
+            name="front",
+            cluster="local",
+            vlan=VlanLink(interface="1.1", tag=1001),
+            subnets=(Subnet(cidr="10.1.0.0/24", gateway="10.1.0.1"),),
+        ),
+        Segment(name="other", cluster="local", subnets=(Subnet(cidr="10.9.0.0/24"),)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "says"),
+    [
+        (
+            Key("segments", "front"),
+            {"subnets": "10.2.0.0/24"},
+            {
+                "subnets": [
+                    "Self-IP 10.1.0.5 of instance 1 needs a subnet that it is a host address of.",
+                    "Static route beyond needs a subnet with its next hop 10.1.0.1.",
+                ]
+            },
+        ),
+        (
+            Key("segments", "front"),
+            {"subnets": "10.1.0.0/24\n10.9.0.0/25"},
+            {
+                "subnets": [
+                    "Line 2: 10.9.0.0/25 overlaps 10.9.0.0/24 of segment other; change one, or use"
+                    " another VRF."
+                ]
+            },
+        ),
+        (
+            Key("virtual-addresses", "local:127.110.1.1"),
+            {"address": "127.120.1.1"},
+            {
+                "address": [
+                    "127.120.1.1 is already used by SNAT pool default; one address, one use."
+                ]
+            },
+        ),
+        (
+            Key("snat-pools", "default"),
+            {"addresses": "127.110.1.1"},
+            {
+                "addresses": [
+                    "127.110.1.1 is already used by virtual address 127.110.1.1; one address, one"
+                    " use."
+                ]
+            },
+        ),
+        (
+            Key("self-ips", "front:1:v4"),
+            {"address": "127.110.1.1"},
+            {
+                "address": [
+                    "127.110.1.1 is not a host address of a subnet of front.",
+                    "127.110.1.1 is already used by virtual address 127.110.1.1; one address, one"
+                    " use.",
+                ]
+            },
+        ),
+    ],
+)
+def test_what_breaks_another_object_is_told_to_the_one_that_is_edited(key, typed, says):
+    existing = objects.find(AROUND, key)
+    shown = sent(form_of(key.collection, AROUND, existing=existing)).dict()
+
+    form = refused(form_of(key.collection, AROUND, {**shown, **typed}, existing=existing), AROUND)
+
+    assert form.errors == says
+
+
+def test_second_pool_says_which_policy_has_to_choose_first():
+    data = {"name": "second", "cluster": "local", "addresses": "127.120.1.2"}
+
+    form = refused(form_of("snat-pools", AROUND, data), AROUND)
+
+    assert form.errors == {
+        "cluster": [
+            "Cluster local would have several SNAT pools, and egress policy docs names none; name"
+            " one there first."
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "field"),
+    [
+        ("segments", {"vlan_tag": "1001"}, "vlan_tag"),
+        ("listeners", {"port": "8080"}, "port"),
+    ],
+)
+def test_what_is_taken_inside_the_tenant_is_said_at_its_field(name, typed, field):
+    data = {
+        "segments": {"name": "a", "cluster": "local", "vlan_interface": "1.1", "mtu": "1500"},
+        "listeners": {"name": "a", "cluster": "local", "virtual_address": "127.110.1.1"},
+    }[name]
+
+    form = refused(
+        form_of(name, AROUND, {"protocol": "http", "vxlan_port": "4789", **data, **typed}), AROUND
+    )
+
+    assert list(form.errors) == [field]
+
+
+@pytest.mark.parametrize("about", [None, Key("port-lists", "web-ports")])
+def test_other_objects_are_named_in_words(about):
+    broken = replace(AROUND, segments=())
+
+    refusal = invalid(blocking(validate(broken)), after=broken, about=about)
+
+    assert refusal.fields == {
+        "": [
+            "Self-IP 10.1.0.5 of segment front: there is no segment front",
+            "Static route beyond: next hop 10.1.0.1 is in none of the tenant's subnets on cluster"
+            " local",
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("self-ips", "number"), ("virtual-addresses", "address")]
+)
+def test_object_that_is_there_already_is_said_at_what_makes_it_another(name, field):
+    key = next(key for key in objects.objects(AROUND) if key.collection == name)
+    form = form_of(name, AROUND, sent(form_of(name, AROUND, existing=objects.find(AROUND, key))))
+    assert form.is_valid()
+
+    with pytest.raises(edits.ConflictError) as caught:
+        form.edit()(AROUND)
+    refuse_object(form, caught.value)
+
+    assert list(form.errors) == [field]
 
 
 def test_name_that_is_taken_is_said_at_the_name():
