@@ -22,7 +22,7 @@ from proxyconfig.api.serializers import (
     ReasonSerializer,
 )
 from proxyconfig.domain import edits, objects
-from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.edits import Edit, ObjectEdit
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import BY_NAME, Key
 from proxyconfig.models import IntentObject as Row
@@ -116,7 +116,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
                 created_at=into.created_at,
             )
         if row.spec != objects.plain(item):
-            row.spec, row.version = objects.plain(item), objects.version(item)
+            row.spec = objects.plain(item)
             row.updated_at, row.updated_by = into.created_at, into.author_name
         return row
 
@@ -294,13 +294,13 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
 
     def _object(self, row: Row, *, intent: Intent, status: int = 200) -> Response:
         shown = self._shown(row, intent=intent, waiting=change_sets.pending(self.tenant))
-        return Response(shown, status=status, headers={"ETag": f'"{row.version}"'})
+        return Response(shown, status=status, headers={"ETag": f'"{shown["version"]}"'})
 
     def _shown(self, row: Row, *, intent: Any, waiting: Any) -> dict[str, Any]:
         item = objects.read(row.collection, row.spec)
         return {
             **self._shape.show(intent, item),
-            "version": row.version,
+            "version": objects.version_in(intent, item),
             "pending": [_pending(plan, row.key) for plan in waiting.get(row.key, ())],
             "created_at": row.created_at,
             "updated_at": row.updated_at,
@@ -344,7 +344,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
         key = row.key
 
         def guarded(intent: Intent) -> Intent:
-            version = objects.version(objects.find(intent, key))
+            version = objects.version_in(intent, objects.find(intent, key))
             if not version or version not in strong:
                 name = f"{key.collection}/{key.name}"
                 raise PreconditionError(
@@ -354,7 +354,8 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
                 )
             return edit(intent)
 
-        return guarded
+        # Refusals are told at the fields of the object, guarded or not.
+        return ObjectEdit(edit.key, guarded) if isinstance(edit, ObjectEdit) else guarded
 
 
 def route_of(collection: str) -> str:

@@ -3,10 +3,11 @@
 ``services/plans.py`` runs them on what is in force, and decides what becomes of the result.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from proxyconfig.domain import grants, objects
+from proxyconfig.domain import grants, notation, objects
 from proxyconfig.domain.fields import Mode, Protocol
 from proxyconfig.domain.intent import (
     Backend,
@@ -38,6 +39,8 @@ class ObjectEdit:
 _MOST_NAMED = 5
 # The field that makes an object another one, where that is not its name.
 _KEY_FIELDS = {"self-ips": "number", "virtual-addresses": "address"}
+_LONGEST_NAME = 63
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def create(item: objects.IntentObject) -> ObjectEdit:
@@ -178,10 +181,12 @@ def save_ingress(draft: IngressDraft, *, name: str | None = None) -> ObjectEdit:
         if known is None or known.name != draft.name:
             _check_free(intent, Key("ingress-policies", draft.name))
         left = intent if known is None else objects.remove(intent, key_of(known))
-        listener = _wanted_listener(left, draft)
-        if known is not None and known.listener != listener.name:
+        cluster = draft.cluster or _only_cluster(left, draft.virtual_address)
+        listener = _listener_at(left, draft, cluster)
+        if known is not None and (listener is None or listener.name != known.listener):
             left = _without_idle(left, known.listener)
-        return objects.put(left, listener, _policy(draft, listener))
+        listener = listener or _new_listener(left, draft, cluster)
+        return objects.put(left, replace(listener, tls=draft.tls), _policy(draft, listener))
 
     return ObjectEdit(Key("ingress-policies", draft.name), edit)
 
@@ -227,7 +232,7 @@ def listener_name(
     """
     name = f"{protocol}-{address.replace('.', '-').replace(':', '-')}-{port}"
     taken = {listener.name for listener in intent.listeners}
-    return f"{name}-{cluster}"[:63].rstrip("-") if name in taken else name
+    return f"{name}-{cluster}"[:_LONGEST_NAME].rstrip("-") if name in taken else name
 
 
 def _policy(draft: IngressDraft, listener: Listener) -> IngressPolicy:
@@ -245,13 +250,17 @@ def _policy(draft: IngressDraft, listener: Listener) -> IngressPolicy:
     )
 
 
-def _wanted_listener(intent: Intent, draft: IngressDraft) -> Listener:
-    """The tenant's listener there, or a new one."""
-    cluster = draft.cluster or _only_cluster(intent, draft.virtual_address)
+def _listener_at(intent: Intent, draft: IngressDraft, cluster: str) -> Listener | None:
+    """The tenant's listener at the place that the draft opens."""
+    wanted = (cluster, draft.virtual_address, draft.port, draft.protocol)
     for listener in intent.listeners:
         place = (listener.cluster, listener.virtual_address, listener.port, listener.protocol)
-        if place == (cluster, draft.virtual_address, draft.port, draft.protocol):
-            return replace(listener, tls=draft.tls)
+        if place == wanted:
+            return listener
+    return None
+
+
+def _new_listener(intent: Intent, draft: IngressDraft, cluster: str) -> Listener:
     name = listener_name(
         intent,
         cluster=cluster,
@@ -259,13 +268,13 @@ def _wanted_listener(intent: Intent, draft: IngressDraft) -> Listener:
         address=draft.virtual_address,
         port=draft.port,
     )
+    _check_free(intent, Key("listeners", name))
     return Listener(
         name=name,
         cluster=cluster,
         virtual_address=draft.virtual_address,
         port=draft.port,
         protocol=draft.protocol,
-        tls=draft.tls,
     )
 
 
@@ -291,13 +300,26 @@ def _without_idle(intent: Intent, name: str) -> Intent:
     listener = objects.find(intent, Key("listeners", name))
     if listener is None or any(policy.listener == name for policy in intent.ingress_policies):
         return intent
-    return objects.remove(intent, key_of(listener)) if _was_made_here(listener) else intent
+    return objects.remove(intent, key_of(listener)) if _was_made(listener) else intent
 
 
-def _was_made_here(listener: Listener) -> bool:
-    """True when its name is one of ``listener_name``."""
-    address = listener.virtual_address.replace(".", "-").replace(":", "-")
-    return listener.name.startswith(f"{listener.protocol}-{address}-{listener.port}")
+def _was_made(listener: Listener) -> bool:
+    """True for a name as ``listener_name`` gives them, whatever place was edited into it since."""
+    name, cluster = listener.name, listener.cluster
+    stems = [name, name.removesuffix(f"-{cluster}")]
+    if len(name) >= _LONGEST_NAME - 1:  # The cluster may have been cut, and a hyphen with it.
+        stems += [name.removesuffix(f"-{cluster[:end]}") for end in range(1, len(cluster))]
+    return any(map(_is_place, stems))
+
+
+def _is_place(name: str) -> bool:
+    """True for protocol, address and port in one name."""
+    protocol, _, rest = name.partition("-")
+    address, _, port = rest.rpartition("-")
+    if protocol not in list(Protocol) or not _PORT.fullmatch(port):
+        return False
+    spelled = (address.replace("-", separator) for separator in ".:")
+    return any(not notation.complaint("address", text) for text in spelled)
 
 
 def _with_listeners(intent: Intent, known: VirtualAddress, address: str) -> Intent:
@@ -306,7 +328,7 @@ def _with_listeners(intent: Intent, known: VirtualAddress, address: str) -> Inte
         if (listener.cluster, listener.virtual_address) != (known.cluster, known.address):
             continue
         moved = replace(listener, virtual_address=address)
-        if _was_made_here(listener):
+        if _was_made(listener):
             name = listener_name(
                 intent,
                 cluster=moved.cluster,

@@ -284,8 +284,19 @@ def read(collection: str, stored: JsonValue) -> IntentObject:
 
 
 def version(item: IntentObject | None) -> str:
-    """16 hex digits that change with the object; "" where there is none."""
+    """16 hex digits that change with the object alone, as rows keep it; "" where there is none."""
     return "" if item is None else digest(plain(item))
+
+
+def version_in(intent: Intent, item: IntentObject | None) -> str:
+    """The version of what people are shown of an object; "" where there is none.
+
+    An ingress policy is shown and saved with its listener, so it changes with that too.
+    """
+    if not isinstance(item, IngressPolicy):
+        return version(item)
+    listener = next((entry for entry in intent.listeners if entry.name == item.listener), None)
+    return digest([plain(item), None if listener is None else plain(listener)])
 
 
 def digest(stored: JsonValue) -> str:

@@ -101,9 +101,11 @@ def is_requested(plan: Plan) -> bool:
 
 
 def versions(intent: Intent, keys: Sequence[Key]) -> dict[str, str]:
-    """The version of each of these objects, "" where there is none, by ``collection/name``."""
+    """The shown version of each of these, "" where there is none, by ``collection/name``."""
     known = objects.objects(intent)
-    return {f"{key.collection}/{key.name}": objects.version(known.get(key)) for key in keys}
+    return {
+        f"{key.collection}/{key.name}": objects.version_in(intent, known.get(key)) for key in keys
+    }
 
 
 def check_seen(current: Intent, seen: Seen | None) -> None:

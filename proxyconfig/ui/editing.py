@@ -13,7 +13,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from proxyconfig.domain import objects
 from proxyconfig.domain.edits import Edit
 from proxyconfig.models import Plan
 from proxyconfig.services import change_sets, plans
@@ -84,7 +83,7 @@ def edit_object(
         return _form_page(request, context)
     require(request.actor, action)
     if form.is_valid() and request.POST.get("step") != "edit":
-        if form.cleaned_data["version"] != objects.version(form.existing):
+        if form.cleaned_data["version"] != form.shown_version:
             return _form_page(request, {**context, "moved": _moved(form)})
         try:
             return review(request, change(), form=form)
@@ -202,5 +201,5 @@ def _form_page(request: TenantRequest, context: dict[str, Any]) -> HttpResponse:
 def _moved(form: ObjectForm) -> Moved:
     """What moved; the form then carries the version that it was compared with."""
     fields = form.differences()
-    form.data = with_value(form.data, "version", objects.version(form.existing))
+    form.data = with_value(form.data, "version", form.shown_version)
     return Moved("", fields)

@@ -102,7 +102,8 @@ class ObjectForm(forms.Form):
         self.collection, self.context, self.existing = collection, context, existing
         self._complaints = complaints or {}
         self.layout: Layout = layout_of(collection.name)
-        initial = {"version": objects.version(existing), **self._initial(), **(typed or {})}
+        self.shown_version = objects.version_in(context.intent, existing)
+        initial = {"version": self.shown_version, **self._initial(), **(typed or {})}
         super().__init__(data, initial=initial)
         for entry in self.layout.entries:
             self.fields[entry.field] = self._field(entry)

@@ -368,6 +368,22 @@ def test_weak_tag_matches_nothing(alice, network):
     assert change(**{"If-Match": "*"}) == 200
 
 
+def test_etag_of_a_policy_covers_the_listener_that_it_shows(alice, network):
+    listener = send(alice, "post", INGRESS, {**WEB, "reason": "x"}).json()["listener"]
+    tag = alice.client.get(f"{INGRESS}/web")["ETag"]
+    send(alice, "patch", f"{TENANT}/listeners/{listener}", {"port": 9001, "reason": "x"})
+
+    late = send(alice, "put", f"{INGRESS}/web", {**WEB, "reason": "x"}, **{"If-Match": tag})
+    read = alice.client.get(f"{INGRESS}/web")
+    tag = read["ETag"]
+    put = send(alice, "put", f"{INGRESS}/web", {**WEB, "reason": "x"}, **{"If-Match": tag})
+
+    assert (late.status_code, read.json()["port"], put.status_code) == (412, 9001, 200)
+    assert put["ETag"] == alice.client.get(f"{INGRESS}/web")["ETag"]
+    left = alice.client.get(f"{TENANT}/listeners").json()["results"]
+    assert [(entry["name"], entry["port"]) for entry in left] == [(listener, 8080)]
+
+
 def test_patch_changes_what_it_names(alice, network):
     send(alice, "post", INGRESS, {**WEB, "order": 7, "hostnames": ["a.example"], "reason": "x"})
 

@@ -1,9 +1,13 @@
 """Form, plan, reason, apply: what the pages of policies promise."""
 
+from dataclasses import replace
+
 import pytest
 from django.urls import reverse
 
+from proxyconfig.domain import objects
 from proxyconfig.domain.intent import AddressList, EgressPolicy, EgressRule, Intent, PortRange
+from proxyconfig.domain.objects import Key
 from proxyconfig.models import IntentObject, Plan
 from proxyconfig.services.rows import build_intent
 from proxyconfig.tests.conftest import ADDRESS
@@ -44,8 +48,8 @@ def edit(person, form, **more):
 
 
 def version(person, collection: str, name: str) -> str:
-    with person.acting():
-        return IntentObject.objects.get(collection=collection, name=name).version
+    shown = intent(person)
+    return objects.version_in(shown, objects.find(shown, Key(collection, name)))
 
 
 def names(person, collection: str = "ingress-policies") -> list[str]:
@@ -168,6 +172,18 @@ def test_form_of_an_older_version_shows_what_moved_and_keeps_what_was_typed(form
     assert response.context["form"]["order"].value() == "9"
     assert response.context["form"]["version"].value() == now
     assert again.context["plan"].summary == "1 policy changed"
+
+
+def test_form_shows_that_its_listener_moved(form, alice):
+    create(alice, form, step="apply", reason="first")
+    seen = version(alice, "ingress-policies", "web")
+    settle(alice.tenant, replace(intent(alice).listeners[0], port=8081))
+
+    response = edit(alice, {**form, "order": "9"}, version=seen, step="apply", reason="second")
+
+    moved = {str(line.label): (line.now, line.typed) for line in response.context["moved"].fields}
+    assert moved == {"Port": ("8081", "8080"), "Order": ("100", "9")}
+    assert intent(alice).ingress_policies[0].order == 100
 
 
 def test_apply_of_another_review_is_refused_with_the_form(form, alice):
