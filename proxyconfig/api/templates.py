@@ -107,6 +107,9 @@ class NewTenantViewSet(TenantListViewSet):
             if values["members"]:
                 says = "Members come with a template; without one, add them afterwards."
                 raise InvalidError(says, fields={"members": [says]})
+            if values["begin"]:
+                says = "Without a template nothing is taken, so nothing begins anywhere."
+                raise InvalidError(says, fields={"begin": [says]})
             return super().create(request)
         require(self.actor, Action.CREATE_TENANT)
         created = new_tenants.create_tenant_from(

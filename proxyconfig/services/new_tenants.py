@@ -30,7 +30,8 @@ from tenants.access import require
 from tenants.domain.actor import Actor
 from tenants.domain.roles import Action, Role
 from tenants.errors import InvalidError
-from tenants.models.pool import AddressPool
+from tenants.models.grant import span
+from tenants.models.pool import AddressPool, VlanRange, VniRange
 from tenants.models.scoped import platform_scope, tenant_scope
 from tenants.models.template import TenantTemplate
 from tenants.models.tenant import Tenant
@@ -81,7 +82,8 @@ def create_tenant_from(
 
     Raises:
         ForbiddenError: the actor may not make tenants.
-        InvalidError: no reason was given, or what the template names is not there any more.
+        InvalidError: no reason was given, what the template names is not there any more, or
+            ``begin`` lies outside of what the template takes from.
         NotVisibleError: there is no user of a member's name.
         ConflictError: the name is taken, or a pool or range has nothing free (``pool-full``).
     """
@@ -93,6 +95,7 @@ def create_tenant_from(
     with transaction.atomic():
         with platform_scope("tenant from template"):
             sources = sources_of(wanted)
+            _check_begin(wanted, sources, begin or Begin())
             users = [(find_user(member.username), member.role) for member in members]
             tenant = create_tenant(slug, name, actor=actor)
             locks.tenant(tenant.pk)
@@ -120,6 +123,46 @@ def create_tenant_from(
             )
             tenant.refresh_from_db()
     return Created(tenant, plan)
+
+
+def _check_begin(wanted: Template, sources: Sources, begin: Begin) -> None:
+    """Refuse a beginning where nothing is searched: the search would begin elsewhere, unseen."""
+    fields: dict[str, list[str]] = {}
+    for name, what, rows in (
+        ("vlan_tag", "VLAN ranges", [sources.vlan_ranges[each] for each in wanted.vlan_ranges]),
+        ("vni", "VNI ranges", [sources.vni_ranges[each] for each in wanted.vni_ranges]),
+        ("subnet", "pools of subnets", [sources.pools[each] for each in wanted.subnet_pools]),
+        *(
+            (name, "pools for it", _pools_of(entries, sources))
+            for name, entries in (
+                ("virtual_address", wanted.virtual_addresses),
+                ("snat_address", wanted.snat_addresses),
+            )
+        ),
+    ):
+        value = getattr(begin, name)
+        if value is None or any(_is_in(value, row) for row in rows):
+            continue
+        shown = ", ".join(f"{row} ({_extent(row)})" for row in rows)
+        where = f"the template's {what}: {shown}" if rows else "the template, which takes none"
+        fields[name] = [f"{value} is outside of {where}."]
+    if fields:
+        first = next(iter(fields.values()))[0]
+        raise InvalidError(f"The search cannot begin there. {first}", fields=fields)
+
+
+def _pools_of(entries: Sequence[AddressTemplate], sources: Sources) -> list[AddressPool]:
+    return [sources.pools[name] for name in dict.fromkeys(entry.pool for entry in entries)]
+
+
+def _is_in(value: int | str, row: AddressPool | VlanRange | VniRange) -> bool:
+    if isinstance(row, AddressPool):
+        return ipaddress.ip_address(value) in ipaddress.ip_network(row.prefix)
+    return row.first <= int(value) <= row.last
+
+
+def _extent(row: AddressPool | VlanRange | VniRange) -> str:
+    return row.prefix if isinstance(row, AddressPool) else span(row.first, row.last)
 
 
 def _grant(tenant: Tenant, wanted: Template, sources: Sources, actor: Actor) -> None:

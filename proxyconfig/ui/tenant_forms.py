@@ -17,6 +17,7 @@ from tenants.domain.roles import Role
 from tenants.models.template import TenantTemplate
 
 _MOST_MEMBERS = 100
+_BEGIN = ("vlan_tag", "vni", "subnet", "virtual_address", "snat_address")
 
 
 def _is_address(text: str) -> None:
@@ -101,18 +102,26 @@ class NewTenantForm(forms.Form):
             raise forms.ValidationError(gettext("At most 100 names at once."))
         return names
 
+    def clean(self) -> dict[str, Any]:  # Any: Django's own signature.
+        """Without a template nothing is taken, so nothing begins anywhere."""
+        said = super().clean() or self.cleaned_data
+        if not said.get("template"):
+            for name in _BEGIN:
+                if said.get(name):
+                    self.add_error(name, gettext("Choose a template that takes one."))
+        return said
+
     def sections(self) -> list[ShownSection]:
         """The fields as the page shows them; where to begin is folded."""
         main = ("slug", "name", "template", "netops", "reason")
         halves = {"slug", "name", "template", "netops"}
-        begin = ("vlan_tag", "vni", "subnet", "virtual_address", "snat_address")
         return shown_sections(
             self,
             (
                 Section("", tuple(Entry(name, "", 3 if name in halves else 6) for name in main)),
                 Section(
                     _("Advanced"),
-                    tuple(Entry(name, "", 3) for name in begin),
+                    tuple(Entry(name, "", 3) for name in _BEGIN),
                     note=_("Take the first free value from here on. Leave empty for the next."),
                     is_folded=True,
                 ),

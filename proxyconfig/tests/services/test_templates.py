@@ -204,6 +204,55 @@ def test_the_second_tenant_takes_what_is_free_next(space, nora):
     assert [entry.addresses for entry in found.snat_pools] == [("127.20.0.3", "127.20.0.4")]
 
 
+@pytest.mark.parametrize(
+    ("begin", "field", "says"),
+    [
+        (
+            Begin(vlan_tag=5),
+            "vlan_tag",
+            "5 is outside of the template's VLAN ranges: vlans (101-103).",
+        ),
+        (Begin(vni=7), "vni", "7 is outside of the template's VNI ranges: vnis (10000-10001)."),
+        (
+            Begin(subnet="10.128.0.0"),
+            "subnet",
+            "10.128.0.0 is outside of the template's pools of subnets: nets (10.96.0.0/22).",
+        ),
+        (
+            Begin(virtual_address="8.8.8.8"),
+            "virtual_address",
+            "8.8.8.8 is outside of the template's pools for it: front (127.10.0.0/29).",
+        ),
+        (
+            Begin(virtual_address="::1"),
+            "virtual_address",
+            "::1 is outside of the template's pools for it: front (127.10.0.0/29).",
+        ),
+        (
+            Begin(snat_address="127.10.0.2"),
+            "snat_address",
+            "127.10.0.2 is outside of the template's pools for it: back (127.20.0.0/24).",
+        ),
+    ],
+)
+def test_the_search_begins_nowhere_else(space, nora, begin, field, says):
+    with pytest.raises(InvalidError) as refused:
+        create(store(), nora, begin=begin)
+
+    assert refused.value.fields == {field: [says]}
+    with platform_scope("test"):
+        assert not Tenant.objects.exists()
+
+
+def test_what_the_template_does_not_take_begins_nowhere(space, nora):
+    with pytest.raises(InvalidError) as refused:
+        create(store(replace(WHOLE, segments=())), nora, begin=Begin(vlan_tag=101))
+
+    assert refused.value.fields == {
+        "vlan_tag": ["101 is outside of the template, which takes none."]
+    }
+
+
 def test_the_search_begins_where_it_is_told(space, nora):
     begin = Begin(vlan_tag=103, vni=10001, subnet="10.96.2.0", snat_address="127.20.0.9")
 

@@ -307,6 +307,34 @@ def test_a_full_pool_is_said_at_the_template(nora, cluster):
         assert not Tenant.objects.filter(slug="second").exists()
 
 
+@pytest.mark.parametrize(
+    ("template", "field", "typed", "says"),
+    [
+        ("standard", "virtual_address", "8.8.8.8", "8.8.8.8 is outside of the template's pools"),
+        ("standard", "virtual_address", "fe80::1%eth0", "leave out %eth0"),
+        ("standard", "virtual_address", "FD00::1", "Write FD00::1 as fd00::1."),
+        ("standard", "vlan_tag", "5", "5 is outside of the template's VLAN ranges: vlans (101-"),
+        ("", "vni", "5", "Choose a template that takes one."),
+    ],
+)
+def test_a_beginning_elsewhere_is_refused_at_its_field(space, nora, template, field, typed, says):
+    store(replace(WHOLE, auto_apply=True, egress=()))
+    body = {
+        "slug": "initech",
+        "name": "Initech",
+        "template": template,
+        "reason": "They signed",
+        field: typed,
+    }
+
+    refused = nora.client.post(reverse("proxyconfig:tenant-create"), body)
+
+    assert refused.status_code == 400
+    assert says in refused.context["form"].errors[field][0]
+    with platform_scope("test"):
+        assert not Tenant.objects.filter(slug="initech").exists()
+
+
 def test_the_search_begins_where_the_form_says(space, nora):
     store(replace(WHOLE, auto_apply=True, egress=()))
     body = {
