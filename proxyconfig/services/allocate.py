@@ -13,7 +13,7 @@ from django.db import transaction
 from proxyconfig.domain.intent import Intent
 from proxyconfig.services.rows import build_intent
 from tenants import locks
-from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.claims import DEFAULT_VRF, AddressRole
 from tenants.domain.numbers import whole_number
 from tenants.errors import InvalidError
 from tenants.models.tenant import Cluster, Tenant
@@ -103,7 +103,9 @@ def _length(text: str) -> int:
 
 
 def _virtual_address(tenant: Tenant, values: Values, lock: bool) -> Values:
-    address = allocation.next_address(tenant, _cluster(values), _vrf(values), lock=lock)
+    address = allocation.next_address(
+        tenant, _cluster(values), _vrf(values), role=AddressRole.VIRTUAL, lock=lock
+    )
     return {**values, "address": address}
 
 
@@ -113,7 +115,12 @@ def _snat_pool(tenant: Tenant, values: Values, lock: bool) -> Values:
         if address == NEXT:
             wish = Wish(skip=(*addresses, *(a for a in values["addresses"] if a != NEXT)))
             address = allocation.next_address(
-                tenant, _cluster(values), _vrf(values), lock=lock, wish=wish
+                tenant,
+                _cluster(values),
+                _vrf(values),
+                role=AddressRole.SNAT,
+                lock=lock,
+                wish=wish,
             )
         addresses.append(address)
     return {**values, "addresses": addresses}

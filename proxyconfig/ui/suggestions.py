@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from proxyconfig.domain.intent import Intent
 from proxyconfig.ui.object_forms import ObjectForm
-from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.claims import DEFAULT_VRF, AddressRole
 from tenants.domain.notation import address_complaint, network_complaint
 from tenants.domain.numbers import whole_number
 from tenants.errors import ConflictError, InvalidError
@@ -68,15 +68,18 @@ def _next_prefix(tenant: Tenant, cluster: Cluster, vrf: Vrf, wish: Wish) -> str:
 
 def _virtual_address(tenant: Tenant, _intent: Intent, typed: Typed) -> object:
     vrf = _vrf(_text(typed, "vrf"))
-    return allocation.next_address(tenant, _cluster(typed), vrf, wish=_skip(typed, "address"))
+    return allocation.next_address(
+        tenant, _cluster(typed), vrf, role=AddressRole.VIRTUAL, wish=_skip(typed, "address")
+    )
 
 
 def _snat_address(tenant: Tenant, _intent: Intent, typed: Typed) -> object:
     vrf = _vrf(_text(typed, "vrf"))
     wish = _skip(typed, "addresses")
-    return _with_line(
-        typed, "addresses", allocation.next_address(tenant, _cluster(typed), vrf, wish=wish)
+    address = allocation.next_address(
+        tenant, _cluster(typed), vrf, role=AddressRole.SNAT, wish=wish
     )
+    return _with_line(typed, "addresses", address)
 
 
 def _self_ip(tenant: Tenant, intent: Intent, typed: Typed) -> object:

@@ -35,7 +35,7 @@ from proxyconfig.ui.object_forms import ShownSection
 from tenants.domain.numbers import whole_number
 from tenants.domain.quota import Resource
 from tenants.errors import ConflictError, InvalidError, SluiceError
-from tenants.models.pool import AddressPool, VlanRange, VniRange
+from tenants.models.pool import AddressPool, Purpose, VlanRange, VniRange
 from tenants.models.template import TenantTemplate
 from tenants.models.tenant import Cluster
 from tenants.models.vrf import Vrf
@@ -43,6 +43,7 @@ from tenants.services import quotas
 from tenants.ui.forms import refuse
 
 _LIMITS = "limits_"
+_MOST_NAMED = 20
 _NAME: Final = shape_at((AddressTemplate,), "pool").shape.limits
 _PATTERN_HELP = _("{tenant} stands for the tenant's name.")
 _SUBNETS_HELP = _(
@@ -371,10 +372,16 @@ def _words(kind: type, path: str, label: Any, text: Any, **more: Any) -> forms.F
     return form_field(shape_at((kind,), path), entry, None, is_required=False)
 
 
+def _known(pools: Sequence[tuple[str, str]], purpose: Purpose) -> str:
+    """The names of the pools that a field can name."""
+    names = [name for name, its_purpose in pools if its_purpose == purpose][:_MOST_NAMED]
+    return gettext("Pools: %(names)s.") % {"names": ", ".join(names) or gettext("none yet")}
+
+
 def _network_fields() -> dict[str, forms.Field]:
-    pools = ", ".join(AddressPool.objects.values_list("name", flat=True)[:20])
-    known = gettext("Pools: %(names)s.") % {"names": pools or gettext("none yet")}
-    subnets_help, addresses_help = f"{_SUBNETS_HELP} {known}", f"{_ADDRESSES_HELP} {known}"
+    pools = list(AddressPool.objects.values_list("name", "purpose"))
+    subnets_help = f"{_SUBNETS_HELP} {_known(pools, Purpose.SUBNETS)}"
+    addresses_help = f"{_ADDRESSES_HELP} {_known(pools, Purpose.ADDRESSES)}"
     return {
         "vlan_name": _pattern(_("Segment"), f"{TENANT}-vlan"),
         "vlan_subnets": _lines(_read_subnet, _write_subnet, _("Subnets"), subnets_help),

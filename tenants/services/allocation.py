@@ -11,8 +11,9 @@ Several allocations of one transaction take their parents in the order of ``tena
 
 import heapq
 import ipaddress
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import BigIntegerField, F, Func, IntegerField, Q, QuerySet
@@ -38,6 +39,8 @@ _CHUNK = 200
 _NUMBER = BigIntegerField()
 _LENGTH = IntegerField()
 _LENGTHS = {4: 32, 6: 128}
+# Where an address of a role is looked for first.
+_SAME_ROLE, _UNUSED, _OTHER_ROLE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,14 @@ class _Room:
 
     Attributes:
         blocked: what is never given, besides claims.
+        rank: rooms of a lower rank are searched first.
     """
 
     parent: Any  # Any: a pool, a range or a grant; each has a hint.
     low: int
     high: int
     blocked: tuple[Span, ...] = ()
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +184,25 @@ def next_address(
     cluster: Cluster,
     where: Vrf | AddressPool,
     *,
+    role: AddressRole | None = None,
     version: int = 4,
     lock: bool = False,
     wish: Wish = ANY,
 ) -> str:
     """A free address for the outside: a virtual or a SNAT address.
 
-    Never a pool's first address, nor its last of IPv4, where it has more than two. Arguments and
-    errors as for ``next_prefix``.
+    Never a pool's first address, nor its last of IPv4, where it has more than two. Other arguments
+    and errors as for ``next_prefix``.
+
+    Args:
+        role: what it is for: grants that the tenant has such addresses from come first, those that
+            it has others from come last.
     """
     with platform_scope("allocation"):
         vrf = _vrf(where)
         search = _addresses_of(cluster, vrf, version, f"address (VRF {vrf}) of cluster {cluster}")
-        rooms = list(_prefix_rooms(tenant, where, Purpose.ADDRESSES, version))
+        ranks = {} if role is None else _ranks(tenant, role)
+        rooms = list(_prefix_rooms(tenant, where, Purpose.ADDRESSES, version, ranks))
         found = _next(tenant, rooms, search, lock=lock, wish=wish)
         return str(search.write(found))
 
@@ -265,7 +276,9 @@ def _next(
         )
     skipped = sorted(map(_span, wish.skip))
     begin = None if wish.after is None else _span(wish.after)[0]
-    for room in sorted(rooms, key=lambda room: (*locks.place(room.parent), room.low)):
+    if lock and len({room.rank for room in rooms}) > 1:
+        locks.parents([room.parent for room in rooms])  # Ranks are not the order of locking.
+    for room in sorted(rooms, key=lambda room: (room.rank, *locks.place(room.parent), room.low)):
         parent = room.parent
         if lock:
             # The look-up is a statement of its own: only so does it see what others committed.
@@ -362,7 +375,11 @@ def _subnets(cluster: Cluster, vrf: Vrf, version: int, low: int, high: int) -> I
 
 
 def _prefix_rooms(
-    tenant: Tenant, where: Vrf | AddressPool, purpose: Purpose, version: int
+    tenant: Tenant,
+    where: Vrf | AddressPool,
+    purpose: Purpose,
+    version: int,
+    ranks: Mapping[int, int] = MappingProxyType({}),
 ) -> Iterator[_Room]:
     here = Q(vrf=where) if isinstance(where, Vrf) else Q(pool=where)
     grants = PrefixGrant.objects.filter(here, tenant=tenant, purpose=purpose.value)
@@ -372,7 +389,18 @@ def _prefix_rooms(
             continue
         whole = ipaddress.ip_network(grant.pool.prefix) if grant.pool else network
         blocked = _edges(whole) if purpose is Purpose.ADDRESSES else ()
-        yield _Room(grant.pool or grant, *_ends(network), blocked=blocked)
+        rank = ranks.get(grant.pk, _UNUSED)
+        yield _Room(grant.pool or grant, *_ends(network), blocked=blocked, rank=rank)
+
+
+def _ranks(tenant: Tenant, role: AddressRole) -> dict[int, int]:
+    """By grant, for those that the tenant has addresses from."""
+    rows = AddressClaim.objects.filter(tenant=tenant, grant__isnull=False).order_by()
+    ranks: dict[int, int] = {}
+    for grant, used_for in rows.values_list("grant_id", "role").distinct():
+        rank = _SAME_ROLE if used_for == role else _OTHER_ROLE
+        ranks[grant] = min(rank, ranks.get(grant, rank))
+    return ranks
 
 
 def _edges(network: Network) -> tuple[Span, ...]:

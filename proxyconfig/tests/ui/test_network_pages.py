@@ -26,8 +26,9 @@ from proxyconfig.tests.holding import settle
 from proxyconfig.tests.ui.browser import sent
 from proxyconfig.ui import pages
 from tenants.domain.roles import Role
-from tenants.models import Purpose, Vrf
+from tenants.models import PrefixGrant, Purpose, Vrf, platform_scope
 from tenants.tests.factories import (
+    AddressClaimFactory,
     AddressPoolFactory,
     NamespaceGrantFactory,
     PrefixGrantFactory,
@@ -162,6 +163,22 @@ def test_what_is_free_next_goes_below_what_was_typed(granted, cluster, alice):
     assert form["addresses"].value() == "127.50.0.1\n127.50.0.2"
     assert (form["name"].value(), form["description"].value()) == ("out", "x")
     assert not form.errors
+
+
+def test_next_snat_address_is_from_where_the_others_are(granted, cluster, alice):
+    """The pool of virtual addresses comes first in the order of pools."""
+    with platform_scope("test"):
+        virtual = PrefixGrant.objects.select_related("tenant").get(prefix="127.50.0.0/24")
+    AddressClaimFactory(grant=virtual, address="127.50.0.7")
+    pool = AddressPoolFactory(prefix="127.60.0.0/24", purpose=Purpose.ADDRESSES.value)
+    PrefixGrantFactory(tenant=alice.tenant, pool=pool)
+    typed = {"cluster": "local"}
+
+    snat = new(alice, "snat-pools", **typed, name="out", step="next-addresses").context["form"]
+    front = new(alice, "virtual-addresses", **typed, step="next-address").context["form"]
+
+    assert snat["addresses"].value() == "127.60.0.1"
+    assert front["address"].value() == "127.50.0.1"
 
 
 def test_nothing_granted_is_said_beside_the_field(cluster, alice):

@@ -21,7 +21,7 @@ from proxyconfig.ui.template_forms import TemplateForm
 from tenants.domain.actor import Actor
 from tenants.domain.quota import Resource
 from tenants.domain.roles import PlatformRole
-from tenants.models import AuditEntry, Purpose, Tenant, TenantTemplate, platform_scope
+from tenants.models import AddressPool, AuditEntry, Purpose, Tenant, TenantTemplate, platform_scope
 from tenants.tests.factories import (
     AddressPoolFactory,
     TenantTemplateFactory,
@@ -333,6 +333,18 @@ def test_a_beginning_elsewhere_is_refused_at_its_field(space, nora, template, fi
     assert says in refused.context["form"].errors[field][0]
     with platform_scope("test"):
         assert not Tenant.objects.filter(slug="initech").exists()
+
+
+def test_the_form_names_pools_of_the_fitting_purpose_alone(space, nora):
+    form = nora.client.get(reverse("proxyconfig:template-create")).context["form"]
+
+    helps = {name: str(field.help_text) for name, field in form.fields.items()}
+    nets = [pool.name for pool in AddressPool.objects.filter(purpose="subnets")]
+    others = [pool.name for pool in AddressPool.objects.filter(purpose="addresses")]
+    for name in ("vlan_subnets", "overlay_subnets"):
+        assert helps[name].endswith(f"Pools: {', '.join(nets)}.")
+    for name in ("virtual_addresses", "snat_addresses"):
+        assert helps[name].endswith(f"Pools: {', '.join(others)}.")
 
 
 def test_the_search_begins_where_the_form_says(space, nora):

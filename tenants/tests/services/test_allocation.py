@@ -158,6 +158,24 @@ def test_next_address_of_ipv6_and_of_one_pool(acme, cluster, vrf):
     assert next_address(acme, cluster, other.pool) == "10.5.0.1"
 
 
+def test_next_address_of_a_role_is_from_where_the_others_of_it_are(acme, cluster, vrf):
+    first, _, third = (
+        PrefixGrantFactory(tenant=acme, pool=AddressPoolFactory(vrf=vrf, prefix=prefix))
+        for prefix in ("10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/30")
+    )
+    AddressClaimFactory(grant=first, address="10.1.0.9")
+
+    unused = next_address(acme, cluster, vrf, role=AddressRole.SNAT)
+    AddressClaimFactory(grant=third, address="10.3.0.1", role="snat")
+
+    used = next_address(acme, cluster, vrf, role=AddressRole.SNAT, lock=True)
+    AddressClaimFactory(grant=third, address=used, role="snat")
+
+    assert (unused, used) == ("10.2.0.1", "10.3.0.2")
+    assert next_address(acme, cluster, vrf, role=AddressRole.SNAT, lock=True) == "10.2.0.1"
+    assert next_address(acme, cluster, vrf, role=AddressRole.VIRTUAL) == "10.1.0.1"
+
+
 def test_adopted_address_is_the_only_one(acme, cluster, vrf):
     PrefixGrantFactory(tenant=acme, pool=None, prefix="10.4.9.9/32")
 
