@@ -42,12 +42,14 @@ class Context:
         intent: what the object is edited in: what is in force, or a change set's proposal.
         clusters: names of all clusters.
         vrfs: names of those that the tenant has a grant in, or to itself; not the default one.
+        home: the tenant's own cluster, which a new object begins with; "" where it has none.
     """
 
     intent: Intent
     clusters: Sequence[str]
     actor: Actor
     vrfs: Sequence[str] = ()
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +231,8 @@ class ObjectForm(forms.Form):
             shape = shape_at(kinds_of(self.collection.name), entry.path)
             default = None if shape.is_required else shape.default
             initial[entry.field] = default if entry.initial is None else entry.initial
-            if entry.refers == "clusters" and len(self.context.clusters) == 1:
-                initial[entry.field] = self.context.clusters[0]
+            if entry.refers == "clusters":
+                initial[entry.field] = self.context.home
         if self.existing is not None:
             initial.update(self._shown(self.existing))
         return initial
@@ -261,7 +263,10 @@ class ObjectForm(forms.Form):
     def _choices(self, entry: Entry) -> Choices:
         intent = self.context.intent
         if entry.refers == "clusters":
-            return [(name, name) for name in self.context.clusters]
+            known = [(name, name) for name in self.context.clusters]
+            # A list without a first choice would choose the first of the alphabet.
+            is_open = self.existing is None and not self.context.home
+            return [("", gettext("Choose a cluster")), *known] if is_open else known
         if entry.refers == "vrfs":
             used = {
                 *(item.vrf for item in intent.segments),

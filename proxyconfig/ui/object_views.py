@@ -16,6 +16,7 @@ from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import NotVisibleError, SluiceError
 from tenants.models.tenant import Cluster
+from tenants.services import clusters
 
 _NEXT = "next-"
 
@@ -81,8 +82,13 @@ def _object_page(request: TenantRequest, kind: Collection, name: str) -> HttpRes
     is_deleted = bool(name) and existing is None
     if is_deleted and request.method != "POST":
         raise _gone(key)
-    clusters = list(Cluster.objects.values_list("name", flat=True))
-    context = Context(intent, clusters, request.actor, networks.vrfs(request.tenant))
+    context = Context(
+        intent,
+        list(Cluster.objects.values_list("name", flat=True)),
+        request.actor,
+        networks.vrfs(request.tenant),
+        home="" if name else clusters.home_of(request.tenant),
+    )
     form = object_form(kind, context, request.POST or None, existing=existing)
     if request.POST.get("step", "").startswith(_NEXT):
         form = _suggested(request, form)

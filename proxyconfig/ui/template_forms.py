@@ -146,6 +146,14 @@ def _choice(label: Any, names: Sequence[str], *, empty: Any = None) -> forms.Cho
     return forms.ChoiceField(label=label, choices=choices, required=empty is None)
 
 
+def _cluster(names: Sequence[str]) -> forms.ChoiceField:
+    """The only one; of several none is chosen before somebody does."""
+    field = _choice(_("Cluster"), names)
+    if len(names) > 1:
+        field.choices = [("", _("Choose a cluster")), *((name, name) for name in names)]
+    return field
+
+
 def _pattern(label: Any, initial: str) -> forms.CharField:  # Any: lazy text.
     limits = shape_at((SegmentTemplate,), "name").shape.limits
     return PatternField(
@@ -347,7 +355,7 @@ def _choices() -> dict[str, forms.Field]:
 
     default = _("default")
     return {
-        "cluster": _choice(_("Cluster"), names(Cluster)),
+        "cluster": _cluster(names(Cluster)),
         "vrf": _choice(_("VRF"), [name for name in names(Vrf) if name != "default"], empty=default),
         "vlan_range": _choice(_("VLAN range"), names(VlanRange), empty=_("None")),
         "vni_range": _choice(_("VNI range"), names(VniRange), empty=_("None")),

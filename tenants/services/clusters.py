@@ -1,6 +1,9 @@
 """Clusters: the places whose proxies Sluice keeps."""
 
-from django.db import transaction
+from collections import Counter
+from typing import Final
+
+from django.db import models, transaction
 from django.db.models import ProtectedError
 
 from tenants import audit
@@ -8,11 +11,24 @@ from tenants.access import require
 from tenants.domain.actor import Actor, system
 from tenants.domain.roles import Action
 from tenants.errors import ConflictError
+from tenants.models.claim import AddressClaim, NamespaceClaim, SubnetClaim, VlanClaim, VniClaim
+from tenants.models.grant import NamespaceGrant, VlanGrant, VniGrant
 from tenants.models.scoped import platform_scope
-from tenants.models.tenant import Cluster, Flavour
+from tenants.models.tenant import Cluster, Flavour, Tenant
 from tenants.services import conflicts
 
 _MOST_NAMED = 5
+# What a tenant has on one cluster.
+_PLACED: Final[tuple[type[models.Model], ...]] = (
+    NamespaceGrant,
+    VlanGrant,
+    VniGrant,
+    NamespaceClaim,
+    VlanClaim,
+    VniClaim,
+    SubnetClaim,
+    AddressClaim,
+)
 
 
 def create_cluster(name: str, flavour: Flavour, *, actor: Actor) -> Cluster:
@@ -25,6 +41,22 @@ def create_cluster(name: str, flavour: Flavour, *, actor: Actor) -> Cluster:
     """
     require(actor, Action.MANAGE_PLATFORM)
     return _create(name, flavour, actor)
+
+
+def home_of(tenant: Tenant) -> str:
+    """The name of the cluster where the tenant has most grants and claims; "" where it has none.
+
+    The only cluster there is, is everybody's.
+    """
+    names = list(Cluster.objects.values_list("name", flat=True)[:2])
+    if len(names) == 1:
+        return names[0]
+    first, *others = (
+        model._default_manager.filter(tenant=tenant).order_by().values_list("cluster__name")
+        for model in _PLACED
+    )
+    counts = Counter(name for (name,) in first.union(*others, all=True))
+    return min(counts, key=lambda name: (-counts[name], name), default="")
 
 
 def ensure_cluster(name: str, flavour: Flavour) -> bool:

@@ -61,7 +61,10 @@ def _description() -> forms.CharField:
 
 def _cluster() -> "forms.ModelChoiceField[Cluster]":
     return forms.ModelChoiceField(
-        Cluster.objects.all(), label=_("Cluster"), empty_label=None, to_field_name="name"
+        Cluster.objects.all(),
+        label=_("Cluster"),
+        empty_label=_("Choose a cluster"),
+        to_field_name="name",
     )
 
 
@@ -94,6 +97,9 @@ class SpaceForm(forms.Form):
         if row is not None:
             kwargs["initial"] = {name: _value(row, name) for name in self.columns}
         super().__init__(*args, **kwargs)
+        if "cluster" in self.fields and "cluster" not in self.initial:
+            names = list(Cluster.objects.values_list("name", flat=True)[:2])
+            self.initial["cluster"] = names[0] if len(names) == 1 else None
 
     def save(self, actor: Actor) -> Any:  # Any: each form has a row of its own kind.
         """Call the service.

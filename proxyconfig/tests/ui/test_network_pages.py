@@ -30,6 +30,7 @@ from tenants.models import PrefixGrant, Purpose, Vrf, platform_scope
 from tenants.tests.factories import (
     AddressClaimFactory,
     AddressPoolFactory,
+    ClusterFactory,
     NamespaceGrantFactory,
     PrefixGrantFactory,
     VlanGrantFactory,
@@ -179,6 +180,33 @@ def test_next_snat_address_is_from_where_the_others_are(granted, cluster, alice)
 
     assert snat["addresses"].value() == "127.60.0.1"
     assert front["address"].value() == "127.50.0.1"
+
+
+def cluster_field(person, collection: str):
+    page = person.client.get(reverse("proxyconfig:network-create", args=["acme", collection]))
+    return page.context["form"]["cluster"]
+
+
+@pytest.mark.parametrize("collection", ["segments", "virtual-addresses", "snat-pools"])
+def test_new_object_begins_on_the_tenants_own_cluster(granted, alice, collection):
+    ClusterFactory(name="east")
+
+    field = cluster_field(alice, collection)
+
+    assert field.value() == "local"
+    assert [value for value, _ in field.field.choices] == ["east", "local"]
+
+
+def test_tenant_that_has_nothing_anywhere_chooses_a_cluster(alice, cluster):
+    only = cluster_field(alice, "virtual-addresses").value()
+    ClusterFactory(name="east")
+
+    field = cluster_field(alice, "virtual-addresses")
+    refused = new(alice, "virtual-addresses", address="127.50.0.5", cluster="")
+
+    assert only == "local"
+    assert (field.value(), field.field.choices[0][0]) == ("", "")
+    assert list(refused.context["form"].errors) == ["cluster"]
 
 
 def test_nothing_granted_is_said_beside_the_field(cluster, alice):

@@ -32,7 +32,8 @@ ADA = Actor(name="ada", platform_role=PlatformRole.ADMIN)
 
 
 def context(intent: Intent, actor: Actor = ALICE) -> Context:
-    return Context(intent, intent.clusters or ("local",), actor)
+    clusters = intent.clusters or ("local",)
+    return Context(intent, clusters, actor, home=clusters[0])
 
 
 def form_of(name: str, intent: Intent, data=None, **kwargs):

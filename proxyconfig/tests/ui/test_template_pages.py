@@ -24,6 +24,7 @@ from tenants.domain.roles import PlatformRole
 from tenants.models import AddressPool, AuditEntry, Purpose, Tenant, TenantTemplate, platform_scope
 from tenants.tests.factories import (
     AddressPoolFactory,
+    ClusterFactory,
     TenantTemplateFactory,
     VlanRangeFactory,
     VniRangeFactory,
@@ -345,6 +346,17 @@ def test_the_form_names_pools_of_the_fitting_purpose_alone(space, nora):
         assert helps[name].endswith(f"Pools: {', '.join(nets)}.")
     for name in ("virtual_addresses", "snat_addresses"):
         assert helps[name].endswith(f"Pools: {', '.join(others)}.")
+
+
+def test_of_several_clusters_a_template_presets_none(space, nora):
+    url = reverse("proxyconfig:template-create")
+    alone = nora.client.get(url).context["form"].fields["cluster"].choices
+    ClusterFactory(name="east")
+
+    several = nora.client.get(url).context["form"].fields["cluster"].choices
+
+    assert alone == [("local", "local")]
+    assert [value for value, _ in several] == ["", "east", "local"]
 
 
 def test_the_search_begins_where_the_form_says(space, nora):
