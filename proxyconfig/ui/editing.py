@@ -13,7 +13,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from proxyconfig.domain.edits import Edit
+from proxyconfig.domain.edits import Edit, ObjectEdit
+from proxyconfig.domain.objects import Key, key_of
 from proxyconfig.models import Plan
 from proxyconfig.services import change_sets, plans
 from proxyconfig.ui import words
@@ -104,7 +105,7 @@ def review(
     Raises:
         SluiceError: with a form, whatever the change raises other than over its reason.
     """
-    sets = list(change_sets.open_change_sets(request.tenant, request.actor))
+    sets = _joinable(request, change, form)
     asked = ReviewForm(
         request.POST if request.POST.get("step") in _ENDS else None,
         change_sets=sets,
@@ -136,6 +137,23 @@ def review(
         change,
         {"form": form, "asked": asked, "notice": notice, **_shown(request, preview, asked, joined)},
     )
+
+
+def _joinable(request: TenantRequest, change: Change, form: ObjectForm | None) -> list[Plan]:
+    """The author's change sets that the edit may join.
+
+    One that changes the same object already is edited from its own page: this edit was made from
+    what is in force, and would drop what the change set says of the object.
+    """
+    edited = {change.edit.key} if isinstance(change.edit, ObjectEdit) else set()
+    if form is not None and form.existing is not None:
+        edited.add(key_of(form.existing))
+    return [
+        plan
+        for plan in change_sets.open_change_sets(request.tenant, request.actor)
+        if plan == change.into
+        or not any(Key(line["collection"], line["name"]) in edited for line in plan.changes)
+    ]
 
 
 def _apply(

@@ -309,6 +309,24 @@ def test_next_edit_can_join_the_own_change_set(alice):
     assert {change["name"] for change in first.changes} >= {"docs", "more"}
 
 
+def test_edit_from_what_is_in_force_joins_no_change_set_that_has_the_object(alice):
+    """It would drop what the change set says of the object; on the set's page nothing is lost."""
+    egress(alice, destinations="docs.example.org:443", step="apply", reason="first")
+    typed = {"destinations": "127.30.0.10/32:8081", "description": "keep me"}
+    url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
+    form = alice.client.get(url).context["form"]
+    shown = {name: value or "" for name, value in form.typed().items()}
+    alice.client.post(url, {**shown, **typed, "step": "apply", "reason": "second"})
+    plan = plan_named(alice, "second")
+    assert plan.state == "AwaitingApproval"
+
+    review = alice.client.post(
+        url, {**shown, "destinations": "127.30.0.20/32:8082", "step": "review"}
+    )
+
+    assert not review.context["shows_change_sets"]
+
+
 def test_edit_within_a_change_set_is_shown_by_itself_and_with_the_rest(alice):
     plan = waiting(alice)
     url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
