@@ -90,8 +90,7 @@ class Shell:
         if self.tenant is None:
             return platform
         actor: Actor | None = getattr(self._request, "actor", None)
-        may_train = actor is None or actor.may(Action.TRAIN)
-        return (*_groups(self.tenant.slug, path, may_train=may_train), *platform)
+        return (*_groups(self.tenant.slug, path, actor), *platform)
 
 
 def visible_scope(user: User) -> AbstractContextManager[Scope]:
@@ -105,7 +104,10 @@ def navigation(request: HttpRequest) -> dict[str, object]:
     return {"shell": Shell(request)}
 
 
-def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
+def _groups(slug: str, path: str, actor: Actor | None) -> Iterator[Group]:
+    def may(action: Action) -> bool:
+        return actor is None or actor.may(action)
+
     def link(label: str, name: str, icon: str) -> Link:
         href = reverse(name, args=[slug])
         is_overview = name == "portal:tenant-overview"
@@ -121,19 +123,23 @@ def _groups(slug: str, path: str, *, may_train: bool) -> Iterator[Group]:
             link(_("Sync"), "proxyconfig:sync-detail", "sync"),
         ),
     )
+    # Whoever may not ask or train would only be told so.
+    asked = (
+        (link(_("Search"), "ragapp:search", "search"), link(_("Ask"), "ragapp:ask", "ask"))
+        if may(Action.ASK)
+        else ()
+    )
     knowledge = (
         link(_("Corpora"), "ragapp:corpus-list", "corpus"),
-        link(_("Search"), "ragapp:search", "search"),
-        link(_("Ask"), "ragapp:ask", "ask"),
+        *asked,
         link(_("Runs"), "ragapp:run-list", "run"),
     )
-    # Readers and DevOps would only be told that they may not.
     measured = (
         (
             link(_("Evaluation"), "ragapp:evaluation-list", "grade"),
             link(_("Web search"), "ragapp:web-search-edit", "globe"),
         )
-        if may_train
+        if may(Action.TRAIN)
         else ()
     )
     yield Group(_("Knowledge"), (*knowledge, *measured))

@@ -12,6 +12,8 @@ from proxyconfig import facade
 from ragapp.domain.reader import Reader
 from ragapp.models import Corpus, Run
 from ragapp.models.rights import visible_runs
+from tenants.domain.actor import Actor
+from tenants.domain.roles import Action
 from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Tenant
 from tenants.services import pausing
@@ -46,7 +48,7 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One of the first steps of a new tenant."""
+    """One of the first steps of a new tenant; without an address for whoever may not take it."""
 
     title: str
     text: str
@@ -81,34 +83,40 @@ def has_recent_drift(summary: facade.Summary) -> bool:
     return seen is not None and timezone.now() - seen < facade.LEDGER_WINDOW
 
 
-def first_steps(slug: str, summary: facade.Summary, known: Knowledge) -> tuple[Step, ...]:
-    """The way of a new tenant to its first answer."""
+def first_steps(
+    slug: str, summary: facade.Summary, known: Knowledge, actor: Actor
+) -> tuple[Step, ...]:
+    """The way of a new tenant to its first answer, as far as ``actor`` may go it."""
+
+    def href(name: str, action: Action) -> str:
+        return reverse(name, args=[slug]) if actor.may(action) else ""
+
     return (
         Step(
             _("Open the front door"),
             _("Add an ingress policy. Until then nobody can connect to the tenant's address."),
-            reverse("proxyconfig:ingress-create", args=[slug]),
+            href("proxyconfig:ingress-create", Action.EDIT_POLICY),
             _("Add ingress"),
             summary.ingress_count > 0,
         ),
         Step(
             _("Let the agent out"),
             _("Add an egress policy for the site that has your documents."),
-            reverse("proxyconfig:egress-create", args=[slug]),
+            href("proxyconfig:egress-create", Action.EDIT_POLICY),
             _("Add egress"),
             summary.egress_count > 0,
         ),
         Step(
             _("Train a corpus"),
             _("Name the documents. A worker fetches, splits, embeds and indexes them."),
-            reverse("ragapp:corpus-list", args=[slug]),
+            href("ragapp:corpus-list", Action.TRAIN),
             _("Go to corpora"),
             known.chunk_count > 0,
         ),
         Step(
             _("Ask"),
             _("Ask a question, and see how its answer was reached."),
-            reverse("ragapp:ask", args=[slug]),
+            href("ragapp:ask", Action.ASK),
             _("Ask"),
             bool(known.runs),
         ),

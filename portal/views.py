@@ -71,7 +71,7 @@ def tenant_overview(request: TenantRequest) -> HttpResponse:
     """One tenant at a glance; a new one with its first steps."""
     summary = facade.summary(request.tenant)
     known = knowledge(reader_of(request.actor))
-    steps = first_steps(request.tenant.slug, summary, known)
+    steps = first_steps(request.tenant.slug, summary, known, request.actor)
     context = {
         "tenant": request.tenant,
         "summary": summary,
@@ -80,6 +80,7 @@ def tenant_overview(request: TenantRequest) -> HttpResponse:
         "is_drift_news": has_recent_drift(summary),
         "is_new": not all(step.is_done for step in steps),
         "sync_url": reverse("proxyconfig:sync-detail", args=[request.tenant.slug]),
+        "can_ask": request.actor.may(Action.ASK),
     }
     return render(request, "portal/overview.html", context)
 

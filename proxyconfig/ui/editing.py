@@ -17,7 +17,7 @@ from proxyconfig.domain.edits import Edit, ObjectEdit
 from proxyconfig.domain.objects import Key, key_of
 from proxyconfig.models import Plan
 from proxyconfig.services import change_sets, plans
-from proxyconfig.ui import words
+from proxyconfig.ui import networks, words
 from proxyconfig.ui.forms import ReviewForm, with_value
 from proxyconfig.ui.object_forms import ObjectForm, action_of
 from proxyconfig.ui.refusals import refuse_object
@@ -209,11 +209,13 @@ def _shown(
 
 
 def _review_page(request: TenantRequest, change: Change, context: dict[str, Any]) -> HttpResponse:
-    return render(request, "proxyconfig/plan_review.html", {"change": change, **context})
+    shown = {"change": change, "pause": networks.pause_of(request.tenant), **context}
+    return render(request, "proxyconfig/plan_review.html", shown)
 
 
 def _form_page(request: TenantRequest, context: dict[str, Any]) -> HttpResponse:
-    return render(request, "proxyconfig/object_form.html", context)
+    shown = {"pause": networks.pause_of(request.tenant), **context}
+    return render(request, "proxyconfig/object_form.html", shown)
 
 
 def _moved(form: ObjectForm) -> Moved:

@@ -58,7 +58,8 @@ def plan_list(request: TenantRequest) -> HttpResponse:
     page = newest_of(request, rows.defer("base", "intent", "entries", "revision__intent"))
     for plan in page:
         plan.title = words.plan_title(plan)  # type: ignore[attr-defined]  # for the page alone
-    return render(request, "proxyconfig/plan_list.html", {"page": page, "form": form})
+    context = {"page": page, "form": form, "pause": networks.pause_of(request.tenant)}
+    return render(request, "proxyconfig/plan_list.html", context)
 
 
 @tenant_page(Action.VIEW)
@@ -175,6 +176,7 @@ def _plan_page(
         ),
         "replan_form": replan_form or ReplanForm(),
         "is_stale": is_stale,
+        "pause": networks.pause_of(request.tenant),
         "network_collections": _NETWORKS,
         "live_url": plan.get_absolute_url(),
     }

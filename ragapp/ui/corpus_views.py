@@ -80,6 +80,7 @@ def corpus_detail(request: TenantRequest, name: str) -> HttpResponse:
         "live_url": operation.get_absolute_url() if operation else "",
         "is_training": operation is not None and not operation.has_ended,
         "page": page_of(request, documents.defer("text", "stripped")),
+        "can_ask": request.actor.may(Action.ASK),
         "can_train": request.actor.may(Action.TRAIN),
         "most_bytes": settings.UPLOAD_BYTES,
     }

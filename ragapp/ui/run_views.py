@@ -74,7 +74,12 @@ def run_list(request: TenantRequest) -> HttpResponse:
     rows = Run.objects.filter(form.condition(), visible_runs(reader_of(request.actor))).defer(
         *_LONG
     )
-    return render(request, "ragapp/run_list.html", {"page": newest_of(request, rows), "form": form})
+    context = {
+        "page": newest_of(request, rows),
+        "form": form,
+        "can_ask": request.actor.may(Action.ASK),
+    }
+    return render(request, "ragapp/run_list.html", context)
 
 
 @tenant_page(Action.VIEW)
@@ -152,6 +157,7 @@ def _answer_context(request: TenantRequest, run: Run) -> dict[str, object]:
     if run.has_ended:
         return {
             "is_live": False,
+            "can_ask": request.actor.may(Action.ASK),
             "answer": answer_view(run, reader_of(request.actor)),
             "trace": Trace(run.entries),
             "connections": Traffic(facade.connections(run.trace_id)),
@@ -160,6 +166,7 @@ def _answer_context(request: TenantRequest, run: Run) -> dict[str, object]:
     address = [run.tenant.slug, run.trace_id]
     return {
         "is_live": True,
+        "can_ask": request.actor.may(Action.ASK),
         "steps": [describe(entries.from_json(entry)) for entry in run.entries],
         "phases": phases(run.entries),
         "stream_url": reverse("ragapp:run-events", args=address),

@@ -96,5 +96,6 @@ def _usage_context(request: TenantRequest, form: LimitForm) -> dict[str, object]
         "bytes_in": sum(day.bytes_in for day in traffic),
         "bytes_out": sum(day.bytes_out for day in traffic),
         "form": form,
+        "can_ask": request.actor.may(Action.ASK),
         "may_limit": request.actor.may(Action.MANAGE_TENANT),
     }

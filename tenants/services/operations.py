@@ -250,8 +250,17 @@ def request_cancel(operation: Operation, *, actor: Actor) -> Operation:
         ForbiddenError: it does not.
         ConflictError: it has already ended.
     """
-    require(actor, ACTION_BY_KIND.get(operation.kind, Action.MANAGE_TENANT))
+    require(actor, _needed(operation))
     return ask_to_stop(operation, actor=actor)
+
+
+def may_cancel(operation: Operation, actor: Actor) -> bool:
+    """True where ``request_cancel`` takes the actor's word."""
+    return not operation.has_ended and actor.may(_needed(operation))
+
+
+def _needed(operation: Operation) -> Action:
+    return ACTION_BY_KIND.get(operation.kind, Action.MANAGE_TENANT)
 
 
 def ask_to_stop(operation: Operation, *, actor: Actor) -> Operation:

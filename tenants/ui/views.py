@@ -29,7 +29,11 @@ def operation_list(request: TenantRequest) -> HttpResponse:
 def operation_detail(request: TenantRequest, pk: int) -> HttpResponse:
     """One operation; its live part alone where htmx asks."""
     operation = _operation(request, pk)
-    context = {"operation": operation, "live_url": operation.get_absolute_url()}
+    context = {
+        "operation": operation,
+        "live_url": operation.get_absolute_url(),
+        "can_cancel": operations.may_cancel(operation, request.actor),
+    }
     if not request.htmx:
         return render(request, "tenants/operation_detail.html", context)
     if operation.has_ended:

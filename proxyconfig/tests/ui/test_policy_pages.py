@@ -457,14 +457,40 @@ def test_delete_of_what_is_in_use_says_what_uses_it(form, alice):
     assert "is used by" in response.context["refusal"]
 
 
-def test_paused_tenant_still_serves_its_revision(alice, acme):
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"is_paused": True}, "Paused: still serving revision"),
+        ({"is_paused": True, "is_suspended": True}, "Suspended: the proxies serve nothing"),
+        ({}, ""),
+    ],
+)
+def test_every_page_about_policies_networks_and_plans_says_that_the_tenant_is_paused(
+    form, alice, acme, state, says
+):
+    create(alice, form, step="apply", reason="first")
     with alice.acting():
-        type(acme).objects.filter(pk=acme.pk).update(is_paused=True)
+        plan = Plan.objects.latest("pk")
+        type(acme).objects.filter(pk=acme.pk).update(**state)
+    pages = {
+        "policy-list": [],
+        "ingress-create": [],
+        "ingress-edit": ["web"],
+        "ingress-delete": ["web"],
+        "network-list": [],
+        "network-object": ["virtual-addresses", f"local:{ADDRESS}"],
+        "plan-list": [],
+        "plan-detail": [plan.pk],
+    }
 
-    for name in ("policy-list", "network-list"):
-        page = alice.client.get(reverse(f"proxyconfig:{name}", args=["acme"]))
+    shown = {
+        name: alice.client.get(reverse(f"proxyconfig:{name}", args=["acme", *named]))
+        for name, named in pages.items()
+    }
 
-        assert "Paused: still serving revision" in page.text
+    told = {name for name, page in shown.items() if (says or "still serving") in page.text}
+    assert {name: page.status_code for name, page in shown.items()} == dict.fromkeys(pages, 200)
+    assert told == (set(pages) if says else set())
 
 
 def test_connections_are_filtered_by_what_the_address_says(alice):
