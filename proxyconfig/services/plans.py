@@ -220,7 +220,7 @@ def _plan(tenant: Tenant, draft: Draft, *, actor: Actor, reason: str) -> Plan:
         intent=manifest.to_mapping(after),
         intent_hash=manifest.intent_hash(after),
         summary=effects.summary(before, after),
-        changes=[_change_line(change) for change in draft.changes],
+        changes=[change_line(change) for change in draft.changes],
         effects=list(effects.effects(before, after)),
         entries=compiled.proxy_changes(before, after, tenant=tenant),
         findings=[finding.plain() for finding in draft.findings],
@@ -228,7 +228,8 @@ def _plan(tenant: Tenant, draft: Draft, *, actor: Actor, reason: str) -> Plan:
     )
 
 
-def _change_line(change: ObjectChange) -> dict[str, Any]:  # Any: JSON.
+def change_line(change: ObjectChange) -> dict[str, Any]:  # Any: JSON.
+    """One change of a plan as it is stored."""
     label = objects.BY_NAME[change.key.collection].label
     return {
         "action": change.kind.value,

@@ -163,6 +163,7 @@ def _shown(request: TenantRequest, preview: plans.Preview, asked: ReviewForm) ->
     may_grant = request.actor.may(Action.GRANT_PRIVATE)
     return {
         "plan": plan,
+        "shown": plan,
         "title": words.plan_title(plan),
         "counts": words.counts(plan),
         "changes": words.change_lines(plan.changes),

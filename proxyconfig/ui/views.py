@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from proxyconfig.domain.objects import COLLECTIONS
 from proxyconfig.models import Connection, Placement, Plan, Revision
 from proxyconfig.services import change_sets, decisions, plans
+from proxyconfig.services.outlook import outlook as looked_ahead
 from proxyconfig.services.rows import build_intent
 from proxyconfig.ui import networks, pages, progress, words
 from proxyconfig.ui.editing import Change, review
@@ -86,7 +87,7 @@ def plan_decide(request: TenantRequest, pk: int) -> HttpResponse:
             decisions.refuse(plan, actor=request.actor, comment=comment)
     except (InvalidError, ConflictError) as error:
         refuse(form, error)
-        return _plan_page(request, plan, form=form, is_stale=error.code == "plan-stale")
+        return _plan_page(request, plan, form=form)
     return redirect("proxyconfig:plan-detail", request.tenant.slug, pk)
 
 
@@ -160,12 +161,14 @@ def _plan_page(
     *,
     form: DecisionForm | None = None,
     replan_form: ReplanForm | None = None,
-    is_stale: bool = False,
 ) -> HttpResponse:
     revision = Revision.objects.filter(plan=plan).first()
+    outlook = looked_ahead(plan, actor=request.actor) if plan.awaits_decision else None
+    is_stale = outlook is not None and outlook.is_stale
     context: dict[str, Any] = {  # Any: as Django's own contexts.
-        **_what(plan),
-        **_rights(request, plan, revision),
+        **_what(plan, plan if outlook is None else outlook.shown),
+        **_rights(request, plan, revision, is_stale=is_stale),
+        "outlook": outlook,
         "can_plan_again": _can_plan_again(request, plan, is_stale or replan_form is not None),
         "revision": revision,
         "generation": request.tenant.generation,
@@ -174,7 +177,6 @@ def _plan_page(
             can_grant=request.actor.may(Action.GRANT_PRIVATE) and change_sets.needs_grant(plan)
         ),
         "replan_form": replan_form or ReplanForm(),
-        "is_stale": is_stale,
         "network_collections": _NETWORKS,
         "live_url": plan.get_absolute_url(),
     }
@@ -190,24 +192,27 @@ def _plan_page(
 
 
 def _can_plan_again(request: TenantRequest, plan: Plan, is_stale: bool) -> bool:
-    """Its author may, once something else became current or the approval found it stale."""
+    """Its author may, once something else became current or it does not fit any more."""
     if not plan.awaits_decision or not change_sets.has_written(plan, actor=request.actor):
         return False
     return is_stale or plan.base_generation < request.tenant.generation
 
 
-def _what(plan: Plan) -> dict[str, Any]:  # Any: as above.
-    """What the plan does, in words."""
+def _what(plan: Plan, shown: Plan) -> dict[str, Any]:  # Any: as above.
+    """What the plan does, in words: ``shown`` is the plan as it would be made now."""
     return {
         "plan": plan,
+        "shown": shown,
         "title": words.plan_title(plan),
-        "counts": words.counts(plan),
-        "changes": words.change_lines(plan.changes),
-        "clusters": words.proxy_entries(plan.entries),
+        "counts": words.counts(shown),
+        "changes": words.change_lines(shown.changes),
+        "clusters": words.proxy_entries(shown.entries),
     }
 
 
-def _rights(request: TenantRequest, plan: Plan, revision: Revision | None) -> dict[str, bool]:
+def _rights(
+    request: TenantRequest, plan: Plan, revision: Revision | None, *, is_stale: bool
+) -> dict[str, bool]:
     """What the actor may do about the plan; nothing else is offered."""
     actor = request.actor
     waits = plan.awaits_decision
@@ -215,12 +220,13 @@ def _rights(request: TenantRequest, plan: Plan, revision: Revision | None) -> di
     may_approve = actor.may(Action.APPROVE_PLAN)
     needs_grant = waits and change_sets.needs_grant(plan)
     may_grant = actor.may(Action.GRANT_PRIVATE)
+    can_decide = waits and may_approve and not has_written
     is_old = revision is not None and revision.generation < request.tenant.generation
     return {
         "has_written": has_written,
         "needs_granter": needs_grant and not may_grant,
-        "can_decide": waits and may_approve and not has_written,
-        "can_approve": waits and may_approve and not has_written and (may_grant or not needs_grant),
+        "can_decide": can_decide,
+        "can_approve": can_decide and not is_stale and (may_grant or not needs_grant),
         "can_cancel": waits and (has_written or may_approve),
         "edits_change_set": has_written,
         "can_roll_back": is_old and actor.may(Action.EDIT_POLICY),

@@ -11,6 +11,7 @@ from proxyconfig.models import Plan
 from proxyconfig.services import plans
 from tenants.domain.roles import Role
 from tenants.domain.states import spaced
+from tenants.models.member import Membership
 from tenants.tests.people import person
 
 pytestmark = pytest.mark.usefixtures("network")
@@ -183,3 +184,61 @@ def test_approval_is_of_what_the_page_showed(alice, ada):
     fresh = re.search(r'name="read" value="([0-9a-f]{64})"', late.text)[1]
     assert decide(ada, plan, grant="on", read=fresh).status_code == 302
     assert state(alice, plan) == "Approved"
+
+
+def test_plan_that_does_not_fit_any_more_says_so_before_anybody_decides(alice, dana, ada):
+    first = private(alice, reason="first")
+    second = save(dana, "127.30.0.11/32:8081", reason="second")
+    decide(ada, first, grant="on")
+
+    approver, author = page_of(ada, second), page_of(dana, second)
+
+    for page in (approver, author):
+        assert "Out of date: this plan cannot be approved" in page.text
+        assert "egress policy docs changed in both" in page.text
+    assert "Approve and apply" not in approver.text
+    assert "Refuse" in approver.text
+    assert "Ask the author to plan again" in approver.text
+    assert author.context["can_plan_again"]
+    (change,) = approver.context["changes"]
+    assert change.action == "change"
+    assert ("127.30.0.10/32", "127.30.0.11/32") in [
+        (line.before, line.after) for line in change.fields
+    ]
+
+
+def test_plan_that_still_fits_shows_what_it_would_do_to_what_is_in_force(alice, dana):
+    plan = save(alice, "*.com:443", name="wide")
+    before = page_of(dana, plan)
+    save(alice, "www.example.com:443", name="narrow")
+
+    page = page_of(dana, plan)
+
+    assert before.context["shown"].effects == ["Workloads can reach *.com:443"]
+    assert "Other changes were applied since" not in before.text
+    assert "Other changes were applied since" in page.text
+    assert page.context["can_approve"]
+    assert [line.title for line in page.context["changes"]] == ["Egress policy wide"]
+
+
+def test_waiting_plan_shows_the_object_as_it_is_in_force_by_now(alice, dana):
+    """The same wish came into force by another plan: nothing is left to do."""
+    plan = save(alice, "*.com:443", name="wide")
+    other = save(alice, "*.com:443", name="wide", reason="the same again")
+    decide(dana, plan)
+
+    page = page_of(dana, other)
+
+    assert page.context["changes"] == []
+    assert "It still fits" in page.text
+
+
+def test_plan_of_an_author_without_the_right_is_shown_as_stale(alice, dana):
+    plan = save(alice, "*.com:443", name="wide")
+    with alice.acting():
+        Membership.objects.filter(user=alice.user).update(role=Role.READER.value)
+
+    page = page_of(dana, plan)
+
+    assert "may no longer do all of it" in page.text
+    assert "Approve and apply" not in page.text
