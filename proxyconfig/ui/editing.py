@@ -22,10 +22,11 @@ from proxyconfig.ui.object_forms import ObjectForm, action_of
 from proxyconfig.ui.refusals import refuse_object
 from tenants.access import TenantRequest, require
 from tenants.domain.roles import Action
-from tenants.errors import ConflictError, InvalidError, SluiceError
+from tenants.errors import ConflictError, InvalidError, QuotaError, SluiceError, TransientError
 from tenants.ui.forms import refuse
 
 MOVED = "changed-meanwhile"
+_KEPT = ("reason", "into")
 Propose = Callable[..., Plan]
 
 
@@ -74,7 +75,12 @@ def edit_object(
         page: context of the form's page.
     """
     action = action_of(form.collection)
-    context = {**page, "form": form, "can_edit": request.actor.may(action)}
+    context = {
+        **page,
+        "form": form,
+        "can_edit": request.actor.may(action),
+        "kept": _kept(request),
+    }
     if request.method != "POST":
         return _form_page(request, context)
     require(request.actor, action)
@@ -100,16 +106,11 @@ def review(
     Raises:
         SluiceError: with a form, whatever the change raises other than over its reason.
     """
-    sets = list(change_sets.open_change_sets(request.tenant, request.actor))
-    asked = ReviewForm(
-        request.POST if request.POST.get("step") == "apply" else None,
-        change_sets=sets,
-        initial={"into": change.into.pk if change.into else ""},
-    )
+    asked = _asked(request, change)
     notice = ""
     try:
         if asked.is_bound and asked.is_valid():
-            plan, notice = _apply(request, change, asked, keeps_notice=form is None)
+            plan, notice = _apply(request, change, asked, has_form=form is not None)
             if plan is not None:
                 return redirect("proxyconfig:plan-detail", request.tenant.slug, plan.pk)
         preview = plans.preview(
@@ -122,7 +123,8 @@ def review(
     except (InvalidError, ConflictError) as error:
         if form is not None:
             raise
-        return _review_page(request, change, {"refusal": error.message})
+        kept = request.POST.get("reason", "")
+        return _review_page(request, change, {"refusal": error.message, "reason": kept})
     return _review_page(
         request,
         change,
@@ -130,10 +132,24 @@ def review(
     )
 
 
+def _asked(request: TenantRequest, change: Change) -> ReviewForm:
+    """What a review asks for, with what was typed of it before the form was edited again."""
+    return ReviewForm(
+        request.POST if request.POST.get("step") == "apply" else None,
+        change_sets=list(change_sets.open_change_sets(request.tenant, request.actor)),
+        initial={"into": change.into.pk if change.into else "", **_kept(request)},
+    )
+
+
+def _kept(request: TenantRequest) -> dict[str, str]:
+    """What was typed at a review, which a way back to the form and forth again does not lose."""
+    return {name: request.POST[name] for name in _KEPT if name in request.POST}
+
+
 def _apply(
-    request: TenantRequest, change: Change, asked: ReviewForm, *, keeps_notice: bool
+    request: TenantRequest, change: Change, asked: ReviewForm, *, has_form: bool
 ) -> tuple[Plan | None, str]:
-    """The plan that was made; None with a notice, or with an error at the reason."""
+    """The plan that was made; None with a notice, or with an error on the review's form."""
     said = {
         "actor": request.actor,
         "reason": asked.cleaned_data["reason"],
@@ -146,13 +162,17 @@ def _apply(
         into = asked.change_set or change.into
         return plans.propose(request.tenant, change.edit, into=into, **said), ""
     except InvalidError as error:
-        if "reason" not in error.fields:
+        if has_form and "reason" not in error.fields:
             raise
         refuse(asked, error)
     except ConflictError as error:
-        if error.code != MOVED or not keeps_notice:
+        if has_form:
             raise
-        return None, error.message
+        if error.code == MOVED:
+            return None, error.message
+        refuse(asked, error)
+    except (QuotaError, TransientError) as error:
+        refuse(asked, error)
     return None, ""
 
 

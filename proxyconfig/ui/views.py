@@ -21,7 +21,14 @@ from proxyconfig.ui.policies import egress_rows, ingress_rows
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState
-from tenants.errors import ConflictError, InvalidError, NotVisibleError
+from tenants.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotVisibleError,
+    QuotaError,
+    TransientError,
+)
 from tenants.ui.forms import refuse
 from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of
@@ -29,6 +36,8 @@ from tenants.ui.paging import newest_of
 _LISTS = ("listeners", "address-lists", "port-lists", "tls-references")
 _NETWORKS = tuple(entry.name for entry in COLLECTIONS if entry.is_network)
 _POLICIES = tuple(entry.name for entry in COLLECTIONS if not entry.is_network)
+# What a person reads beside what they typed, which stays.
+_REFUSALS = (InvalidError, ConflictError, ForbiddenError, QuotaError, TransientError)
 
 
 @tenant_page(Action.VIEW)
@@ -85,7 +94,7 @@ def plan_decide(request: TenantRequest, pk: int) -> HttpResponse:
             decisions.approve(plan, actor=request.actor, comment=comment, grant=grant, read=read)
         else:
             decisions.refuse(plan, actor=request.actor, comment=comment)
-    except (InvalidError, ConflictError) as error:
+    except _REFUSALS as error:
         refuse(form, error)
         return _plan_page(request, plan, form=form)
     return redirect("proxyconfig:plan-detail", request.tenant.slug, pk)
@@ -110,7 +119,7 @@ def plan_again(request: TenantRequest, pk: int) -> HttpResponse:
         return _plan_page(request, plan, replan_form=form)
     try:
         again = plans.rebase(plan, actor=request.actor, reason=form.cleaned_data["reason"])
-    except (InvalidError, ConflictError) as error:
+    except _REFUSALS as error:
         refuse(form, error)
         return _plan_page(request, plan, replan_form=form)
     return redirect("proxyconfig:plan-detail", request.tenant.slug, again.pk)

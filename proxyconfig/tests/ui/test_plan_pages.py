@@ -242,3 +242,13 @@ def test_plan_of_an_author_without_the_right_is_shown_as_stale(alice, dana):
 
     assert "may no longer do all of it" in page.text
     assert "Approve and apply" not in page.text
+
+
+def test_comment_is_kept_where_the_approval_is_forbidden(alice):
+    plan = save(alice, "*.com:443", name="wide")
+
+    response = decide(alice, plan, comment="so many words")
+
+    assert response.context["decision_form"]["comment"].value() == "so many words"
+    assert "You authored plan" in response.text
+    assert state(alice, plan) == "AwaitingApproval"
