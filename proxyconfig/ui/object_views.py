@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.http import HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from proxyconfig.domain import edits, objects
@@ -81,7 +82,8 @@ def _object_page(request: TenantRequest, kind: Collection, name: str) -> HttpRes
     is_deleted = bool(name) and existing is None
     if is_deleted and request.method != "POST":
         raise _gone(key)
-    context = Context(intent, list(Cluster.objects.values_list("name", flat=True)), request.actor)
+    clusters = list(Cluster.objects.values_list("name", flat=True))
+    context = Context(intent, clusters, request.actor, timezone.now())
     form = object_form(kind, context, request.POST or None, existing=existing)
     if request.POST.get("step", "").startswith(_NEXT):
         form = _suggested(request, form)
