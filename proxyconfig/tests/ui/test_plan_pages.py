@@ -252,3 +252,20 @@ def test_comment_is_kept_where_the_approval_is_forbidden(alice):
     assert response.context["decision_form"]["comment"].value() == "so many words"
     assert "You authored plan" in response.text
     assert state(alice, plan) == "AwaitingApproval"
+
+
+def test_pages_say_until_when_a_plan_waits(alice, settings):
+    settings.CHANGE_SET_DAYS = 14
+    plan = save(alice, "*.com:443", name="wide")
+    done = save(alice, "docs.example.org:443", name="narrow")
+
+    page = page_of(alice, plan)
+    plan_list = alice.client.get(reverse("proxyconfig:plan-list", args=["acme"]))
+    policies = alice.client.get(reverse("proxyconfig:policy-list", args=["acme"]))
+
+    assert "Waits until" in page.text
+    assert f"{plan.expires_at:%Y-%m-%d %H:%M} UTC" in page.text
+    assert "Waits until" not in page_of(alice, done).text
+    assert plan_list.text.count("expires ") == 1
+    for shown in (page, plan_list, policies):
+        assert "in 13 d" in shown.text
