@@ -1,14 +1,18 @@
 """Plans on pages: what they do in words, who may decide, and what is offered."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from proxyconfig.domain import edits
+from proxyconfig.domain.conditions import Condition, ConditionType, Status
 from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortRange
-from proxyconfig.models import Plan
+from proxyconfig.models import Placement, Plan
 from proxyconfig.services import plans
+from proxyconfig.ui import progress
 from tenants.domain.roles import Role
 from tenants.domain.states import spaced
 from tenants.models.member import Membership
@@ -269,3 +273,30 @@ def test_pages_say_until_when_a_plan_waits(alice, settings):
     assert plan_list.text.count("expires ") == 1
     for shown in (page, plan_list, policies):
         assert "in 13 d" in shown.text
+
+
+def test_drift_is_known_whatever_generation_it_was_seen_at(alice, cluster):
+    save(alice, "docs.example.org:443")
+    seen = Condition(
+        type=ConditionType.DRIFTED,
+        status=Status.FALSE,
+        reason="NoDrift",
+        message="No drift was seen.",
+        observed_generation=1,
+        last_transition_time=timezone.now(),
+    )
+    behind = replace(seen, type=ConditionType.PROGRAMMED, status=Status.TRUE)
+    with alice.acting():
+        Placement.objects.filter(tenant=alice.tenant).delete()
+        Placement.objects.create(
+            tenant=alice.tenant,
+            cluster=cluster,
+            conditions=[seen.plain(), behind.plain()],
+            next_check_at=timezone.now(),
+        )
+        (panel,) = progress.placements(generation=2)
+
+    assert {line.type: line.status for line in panel.conditions} == {
+        ConditionType.DRIFTED: Status.FALSE,
+        ConditionType.PROGRAMMED: Status.UNKNOWN,
+    }
