@@ -128,7 +128,7 @@ def review(
     return _review_page(
         request,
         change,
-        {"form": form, "asked": asked, "notice": notice, **_shown(request, preview, asked)},
+        {"form": form, "asked": asked, "notice": notice, **_shown(request, change, preview, asked)},
     )
 
 
@@ -176,7 +176,9 @@ def _apply(
     return None, ""
 
 
-def _shown(request: TenantRequest, preview: plans.Preview, asked: ReviewForm) -> dict[str, Any]:
+def _shown(
+    request: TenantRequest, change: Change, preview: plans.Preview, asked: ReviewForm
+) -> dict[str, Any]:
     """What a review says of its plan; ``seen`` is of this very plan."""
     plan = preview.plan
     asked.show_seen(preview.seen)
@@ -184,7 +186,9 @@ def _shown(request: TenantRequest, preview: plans.Preview, asked: ReviewForm) ->
     return {
         "plan": plan,
         "shown": plan,
-        "title": words.plan_title(plan),
+        "title": change.title if change.propose else words.plan_title(plan),
+        # An edit that takes back all of a change set ends that, which is something to apply.
+        "changes_nothing": not plan.changes and change.into is None,
         "counts": words.counts(plan),
         "changes": words.change_lines(plan.changes),
         "clusters": words.proxy_entries(plan.entries),

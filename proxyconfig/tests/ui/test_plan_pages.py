@@ -10,9 +10,9 @@ from django.utils import timezone
 from proxyconfig.domain import edits
 from proxyconfig.domain.conditions import Condition, ConditionType, Status
 from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortRange
-from proxyconfig.models import Placement, Plan
+from proxyconfig.models import IntentObject, Placement, Plan
 from proxyconfig.services import plans
-from proxyconfig.ui import progress
+from proxyconfig.ui import progress, words
 from tenants.domain.roles import Role
 from tenants.domain.states import spaced
 from tenants.models.member import Membership
@@ -273,6 +273,94 @@ def test_pages_say_until_when_a_plan_waits(alice, settings):
     assert plan_list.text.count("expires ") == 1
     for shown in (page, plan_list, policies):
         assert "in 13 d" in shown.text
+
+
+def test_rename_is_titled_as_one(alice):
+    save(alice, "docs.example.org:443", name="docs")
+    url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
+    with alice.acting():
+        version = IntentObject.objects.get(collection="egress-policies").version
+    typed = {"name": "manuals", "destinations": "docs.example.org:443", "version": version}
+    alice.client.post(url, {**typed, "step": "apply", "reason": "a better name"})
+
+    with alice.acting():
+        plan = Plan.objects.get(reason="a better name")
+    assert page_of(alice, plan).context["title"] == "Rename egress policy docs to manuals"
+
+
+def test_roll_back_is_titled_by_its_revision(alice):
+    first = save(alice, "a.example.org:443", name="a")
+    save(alice, "b.example.org:443", name="b")
+    url = reverse("proxyconfig:plan-rollback", args=["acme", first.pk])
+
+    review = alice.client.get(url)
+    alice.client.post(url, {"step": "apply", "reason": "back"})
+
+    with alice.acting():
+        plan = Plan.objects.get(reason="back")
+        title = f"Roll back to revision {plan.rolls_back_to}"
+    assert (review.context["title"], page_of(alice, plan).context["title"]) == (title, title)
+
+
+def test_reasons_of_joined_edits_stand_on_lines_of_their_own(alice):
+    plan = save(alice, "*.com:443", name="wide", reason="first")
+    with alice.acting() as actor:
+        more = EgressPolicy(name="more", rules=(EgressRule(order=1, host="*.net", ports=HTTPS),))
+        plans.propose(alice.tenant, edits.create(more), actor=actor, reason="second", into=plan)
+
+    plan_list = alice.client.get(reverse("proxyconfig:plan-list", args=["acme"]))
+
+    assert "first<br>second" in page_of(alice, plan).text
+    assert "first<br>second" in plan_list.text
+
+
+def test_change_sets_to_join_are_shown_with_their_titles(alice):
+    plan = save(alice, "*.com:443", name="wide")
+    typed = {"name": "more", "destinations": "*.net:443", "step": "review"}
+
+    review = alice.client.post(reverse("proxyconfig:egress-create", args=["acme"]), typed)
+
+    assert f"Add to #{plan.pk} (yours): Add egress policy wide" in review.text
+
+
+def test_review_that_changes_nothing_offers_no_apply(alice):
+    save(alice, "docs.example.org:443", name="docs")
+    url = reverse("proxyconfig:egress-edit", args=["acme", "docs"])
+    with alice.acting():
+        version = IntentObject.objects.get(collection="egress-policies").version
+    typed = {"name": "docs", "destinations": "docs.example.org:443", "version": version}
+
+    review = alice.client.post(url, {**typed, "step": "review"})
+
+    assert "Nothing would change." in review.text
+    assert "No changes: No changes" not in review.text
+    assert 'value="apply"' not in review.text
+    assert "Back" in review.text
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("sources[127.0.0.0/30]", "Allowed sources"),
+        ("rules[2].cidr", "Destinations, 2, cidr"),
+        ("vxlan.remoteVteps", "Remote VTEPs"),
+        ("serverName", "Server name"),
+    ],
+)
+def test_fields_are_called_as_in_their_form(path, label):
+    collection = {"s": "ingress-policies", "r": "egress-policies", "v": "segments"}[path[0]]
+
+    assert words.label_of(collection, path) == label
+
+
+def test_parts_of_a_value_are_called_as_in_the_form():
+    vxlan = {"vni": 7, "port": 4789, "remoteVteps": ["198.51.100.1"]}
+    field = {"path": "vxlan", "before": None, "after": vxlan}
+    change = {"action": "change", "collection": "segments", "name": "a", "title": "Segment a"}
+
+    ((line,),) = [entry.fields for entry in words.change_lines([{**change, "fields": [field]}])]
+
+    assert line.after == "VNI: 7\nTunnel port: 4789\nRemote VTEPs: 198.51.100.1"
 
 
 def test_drift_is_known_whatever_generation_it_was_seen_at(alice, cluster):
