@@ -23,7 +23,7 @@ from proxyconfig.ui.refusals import refuse_object
 from tenants.access import TenantRequest, require
 from tenants.domain.roles import Action
 from tenants.errors import ConflictError, InvalidError, QuotaError, SluiceError, TransientError
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 
 MOVED = "changed-meanwhile"
 _KEPT = ("reason", "into")
@@ -198,11 +198,16 @@ def _shown(
 
 
 def _review_page(request: TenantRequest, change: Change, context: dict[str, Any]) -> HttpResponse:
-    return render(request, "proxyconfig/plan_review.html", {"change": change, **context})
+    status = status_of(context["asked"]) if "asked" in context else 200
+    if "refusal" in context and request.method == "POST":
+        status = 409
+    context = {"change": change, **context}
+    return render(request, "proxyconfig/plan_review.html", context, status=status)
 
 
 def _form_page(request: TenantRequest, context: dict[str, Any]) -> HttpResponse:
-    return render(request, "proxyconfig/object_form.html", context)
+    status = 409 if "moved" in context else status_of(context["form"])
+    return render(request, "proxyconfig/object_form.html", context, status=status)
 
 
 def _moved(form: ObjectForm) -> Moved:

@@ -29,7 +29,7 @@ from tenants.errors import (
     QuotaError,
     TransientError,
 )
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of
 
@@ -194,7 +194,8 @@ def _plan_page(
     if revision is not None and is_newest:
         context["outcome"] = progress.outcome(plan, revision)
     if not request.htmx or not is_newest:
-        return render(request, "proxyconfig/plan_detail.html", context)
+        status = status_of(context["decision_form"], context["replan_form"])
+        return render(request, "proxyconfig/plan_detail.html", context, status=status)
     if plan.state not in {ChangeState.APPROVED, ChangeState.APPLYING}:
         return renew_page(request)  # The plan's own state stands outside the live part.
     return render(request, "proxyconfig/_plan_progress.html", context)

@@ -103,7 +103,7 @@ def test_administrator_approves_with_the_grant_ticked(alice, ada):
     waits = state(alice, plan)
     granted = decide(ada, plan, grant="on")
 
-    assert (without.status_code, waits) == (200, "AwaitingApproval")
+    assert (without.status_code, waits) == (400, "AwaitingApproval")
     assert "fine" in without.text  # What was typed is kept.
     assert (granted.status_code, state(alice, plan)) == (302, "Approved")
 
@@ -388,3 +388,18 @@ def test_drift_is_known_whatever_generation_it_was_seen_at(alice, cluster):
         ConditionType.DRIFTED: Status.FALSE,
         ConditionType.PROGRAMMED: Status.UNKNOWN,
     }
+
+
+def test_wrong_forms_are_answered_with_400(alice, dana):
+    plan = save(alice, "*.com:443", name="wide")
+    create = reverse("proxyconfig:egress-create", args=["acme"])
+    typed = {"name": "docs", "destinations": "docs.example.org:443"}
+    again = reverse("proxyconfig:plan-again", args=["acme", plan.pk])
+
+    assert [
+        alice.client.post(create, {**typed, "destinations": "", "step": "review"}).status_code,
+        alice.client.post(create, {**typed, "step": "apply", "reason": ""}).status_code,
+        alice.client.post(again, {"reason": ""}).status_code,
+        decide(dana, plan, comment="").status_code,
+    ] == [400] * 4
+    assert alice.client.post(create, {**typed, "step": "review"}).status_code == 200
