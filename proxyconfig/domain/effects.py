@@ -5,16 +5,17 @@ Made from sets, so that the same change reads the same however it was written.
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from proxyconfig.domain.address_sets import AddressSet, phrase
-from proxyconfig.domain.fields import Action, Mode, PortRange, Transport
+from proxyconfig.domain.address_sets import AddressSet
+from proxyconfig.domain.fields import Mode
 from proxyconfig.domain.holdings import claims
-from proxyconfig.domain.intent import Intent, canonical
+from proxyconfig.domain.intent import Backend, Intent, canonical
 from proxyconfig.domain.objects import BY_NAME, ChangeKind, ObjectChange, difference, plain
-from proxyconfig.domain.openings import Door, Exit, admitted, is_named, pieces, with_ports
+from proxyconfig.domain.openings import Door, admitted, door_of, is_named
+from proxyconfig.domain.outward import outward
 from proxyconfig.domain.plan import FieldChange, changed_fields
 from tenants.domain.claims import (
     AddressClaim,
@@ -29,6 +30,7 @@ from tenants.domain.claims import (
 MOST_SENTENCES: Final = 12
 # Characters of one sentence.
 LONGEST: Final = 200
+_MOST_REQUESTS: Final = 3
 _DONE: Final = {
     ChangeKind.ADD: "added",
     ChangeKind.CHANGE: "changed",
@@ -51,9 +53,9 @@ def effects(before: Intent, after: Intent) -> tuple[str, ...]:
     """
     before, after = canonical(before), canonical(after)
     opened, closed = _ingress(before, after)
-    out_opened, out_closed = _egress(before, after)
+    out = outward(before, after)
     taken, released = _network(before, after)
-    sentences = [*opened, *out_opened, *closed, *out_closed, *released, *taken]
+    sentences = [*opened, *out.opened, *closed, *out.closed, *out.rerouted, *released, *taken]
     if len(sentences) > MOST_SENTENCES:
         more = len(sentences) - MOST_SENTENCES + 1
         sentences = [*sentences[: MOST_SENTENCES - 1], f"{more} more effects"]
@@ -103,8 +105,10 @@ def _ingress(before: Intent, after: Intent) -> tuple[list[str], list[str]]:
         elif old - new:
             who = f"Clients outside {new}" if old == everyone else str(old - new)
             closed.append(f"{who} can no longer reach {named(door)}")
-        if old and new and _routes(before, door) != _routes(after, door):
-            closed.append(f"Requests to {named(door)} are routed differently")
+        if old and new:
+            answered, unanswered = _requests(_routes(before, door), _routes(after, door))
+            opened += [(True, f"{named(door)} {text}") for text in answered]
+            closed += [f"{named(door)} {text}" for text in unanswered]
     return [text for _, text in sorted(opened, key=lambda pair: pair[0])], closed
 
 
@@ -113,78 +117,65 @@ def _door_namer(before: Intent, after: Intent) -> Callable[[Door], str]:
     return lambda door: str(door) if is_one else f"{door} on cluster {door.cluster}"
 
 
-def _routes(intent: Intent, door: Door) -> list[object]:
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Requests by host and path; no host: any."""
+
+    host: str
+    path: str
+
+    def has(self, other: "_Requests") -> bool:
+        """True when all of the other are among these."""
+        is_host = not self.host or (other.host and is_named(other.host, {self.host}))
+        return bool(is_host) and _is_below(other.path, self.path)
+
+    def __str__(self) -> str:
+        if self.path == "/":
+            return self.host or "any host"
+        return f"{self.host}{self.path}" if self.host else f"{self.path} of any host"
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    stem = prefix.rstrip("/")
+    return path == stem or path.startswith(f"{stem}/")
+
+
+def _routes(intent: Intent, door: Door) -> list[tuple[_Requests, Backend]]:
     """What is matched on a door and who answers, in order; sources aside."""
-    names = {
-        listener.name
-        for listener in intent.listeners
-        if (listener.cluster, listener.virtual_address, listener.port, listener.protocol) == door
-    }
+    names = {listener.name for listener in intent.listeners if door_of(listener) == door}
     return [
-        (frozenset(policy.hostnames), policy.path_prefix, policy.backend)
+        (_Requests(host, policy.path_prefix), policy.backend)
         for policy in intent.ingress_policies
         if policy.listener in names and policy.mode is Mode.ENFORCED
+        for host in sorted({*policy.hostnames}) or [""]
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Allowed:
-    """Where workloads can go on one port, in the order of rules.
-
-    Attributes:
-        names: allowed names that no earlier rule denies.
-        exceptions: names that are denied although a later rule would fit them.
-    """
-
-    addresses: AddressSet
-    names: frozenset[str]
-    exceptions: frozenset[str]
-
-    def has(self, name: str) -> bool:
-        """True when the name is allowed, whole."""
-        return is_named(name, self.names) and not is_named(name, self.exceptions)
-
-
-def _egress(before: Intent, after: Intent) -> tuple[list[str], list[str]]:
-    gained: dict[tuple[Transport, str], list[PortRange]] = {}
-    lost: dict[tuple[Transport, str], list[PortRange]] = {}
-    for piece in pieces(before, after):
-        was, now = _allowed(piece.before), _allowed(piece.after)
-        for found, some, other in ((gained, now, was), (lost, was, now)):
-            for what in _beyond(some, other):
-                found.setdefault((piece.transport, what), []).append(piece.ports)
-    return (
-        [f"Workloads can reach {with_ports(*item)}" for item in gained.items()],
-        [f"Workloads can no longer reach {with_ports(*item)}" for item in lost.items()],
-    )
+def _requests(
+    old: list[tuple[_Requests, Backend]], new: list[tuple[_Requests, Backend]]
+) -> tuple[list[str], list[str]]:
+    """Which requests a door answers now, and which no longer or by another backend."""
+    was, now = ([*dict.fromkeys(requests for requests, _ in side)] for side in (old, new))
+    more = [one for one in now if not any(known.has(one) for known in was)]
+    less = [one for one in was if not any(known.has(one) for known in now)]
+    answered = [f"also answers requests for {_named(more)}"] if more and not less else []
+    unanswered = []
+    if less:
+        only = [one for one in now if any(known.has(one) for known in less)]
+        rest = f", only for {_named(only)}" if only else ""
+        unanswered.append(f"no longer answers requests for {_named(less)}{rest}")
+        other = [one for one in more if one not in only]
+        answered = [f"answers requests for {_named(other)}"] if other else []
+    kept = {*was} & {*now}
+    if [one for one in old if one[0] in kept] != [one for one in new if one[0] in kept]:
+        unanswered.append("routes requests differently")
+    return answered, unanswered
 
 
-def _allowed(found: Iterable[Exit]) -> _Allowed:
-    denied, allowed = AddressSet(), AddressSet()
-    denied_names: set[str] = set()
-    names: set[str] = set()
-    exceptions: set[str] = set()
-    for entry in found:
-        if entry.action is Action.DENY:
-            denied |= entry.addresses
-            denied_names |= {entry.host} if entry.host else set()
-        elif not entry.host:
-            allowed |= entry.addresses - denied
-        elif not is_named(entry.host, denied_names):
-            names.add(entry.host)
-            exceptions |= {name for name in denied_names if is_named(name, {entry.host})}
-    hidden = {name for name in exceptions if not is_named(name, names - {name})}
-    return _Allowed(allowed, frozenset(names), frozenset(exceptions - hidden))
-
-
-def _beyond(some: _Allowed, other: _Allowed) -> Iterator[str]:
-    """What one allows and the other does not."""
-    addresses = some.addresses - other.addresses
-    if addresses:
-        yield phrase(addresses)
-    for name in sorted(some.names | other.exceptions):
-        if some.has(name) and not other.has(name):
-            yield name
+def _named(requests: list[_Requests]) -> str:
+    more = len(requests) - _MOST_REQUESTS
+    named = ", ".join(str(one) for one in requests[:_MOST_REQUESTS])
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def _network(before: Intent, after: Intent) -> tuple[list[str], list[str]]:

@@ -155,20 +155,19 @@ def _share(addresses: AddressSet, version: int) -> str:
 
 def _open_to_any_destination(change: _Change) -> Iterator[Finding]:
     total = Reach.union(now for _, now in total_reaches(change.before, change.after))
-    if _has_broader_addresses(change, total.addresses.public):
+    everything = total.addresses.public
+    if new := _too_many_new_addresses(change, everything):
+        says = f"can reach {_destinations(new)}"
+        if new != everything:
+            together = f"together with what is open, {_shares(everything)}"
+            says = f"can also reach {_destinations(new)}; {together}"
         yield Finding(
             OPEN_TO_ANY_DESTINATION,
-            f"Workloads can reach {_destinations(total.addresses.public)}. Name the hosts or"
-            " networks that are needed, or have another member approve it.",
+            f"Workloads {says}. Name the hosts or networks that are needed, or have another member"
+            " approve it.",
         )
-    grown = {
-        name
-        for was, now in reaches(change.before, change.after)
-        for name in now.beyond(was).names
-        if is_broad_name(name)
-    }
-    if grown:
-        broad = sorted(name for name in total.names if is_broad_name(name))
+    grown = Reach.union(now.beyond(was) for was, now in reaches(change.before, change.after))
+    if broad := sorted(filter(is_broad_name, grown.names)):
         yield Finding(
             OPEN_TO_ANY_DESTINATION,
             f"Workloads can reach every host under {_listed(broad)}, where anybody can register"
@@ -176,14 +175,14 @@ def _open_to_any_destination(change: _Change) -> Iterator[Finding]:
         )
 
 
-def _has_broader_addresses(change: _Change, total: AddressSet) -> bool:
-    """True when too many public destinations are open, and more than before.
+def _too_many_new_addresses(change: _Change, total: AddressSet) -> AddressSet:
+    """The public destinations that are new, where too many are open; else none.
 
-    More: on all ports together, on one port, or in what is new on any port.
+    New: on all ports together, on one port, or in what is new on any port.
     """
     is_wide = change.limits.has_too_many_destinations
     if not is_wide(total):
-        return False  # Then no part of it is; the pieces need no look.
+        return AddressSet()  # Then no part of it is; the pieces need no look.
     pieces = [
         (was.addresses.public, now.addresses.public)
         for was, now in (
@@ -191,17 +190,18 @@ def _has_broader_addresses(change: _Change, total: AddressSet) -> bool:
             *reaches(change.before, change.after),
         )
     ]
-    return any(is_wide(now) and not now <= was for was, now in pieces) or is_wide(
-        AddressSet.union(now - was for was, now in pieces)
-    )
+    new = AddressSet.union(now - was for was, now in pieces)
+    is_more = any(is_wide(now) and not now <= was for was, now in pieces)
+    return new if is_more or is_wide(new) else AddressSet()
 
 
 def _destinations(public: AddressSet) -> str:
     text = phrase(public)
-    if text != str(public):
-        return text
-    shares = [_share(public, version) for version in (4, 6) if public.family(version)]
-    return f"{text} ({', '.join(shares)})"
+    return text if text != str(public) else f"{text} ({_shares(public)})"
+
+
+def _shares(public: AddressSet) -> str:
+    return ", ".join(_share(public, version) for version in (4, 6) if public.family(version))
 
 
 def is_broad_name(name: str) -> bool:

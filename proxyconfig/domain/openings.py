@@ -76,6 +76,7 @@ class Exit:
         host: a name or ``*.suffix``; "" for a rule about addresses.
         addresses: that it can open: the public ones, and private ones where it is granted.
         until: when it expires; None for never.
+        sources: the SNAT addresses that connections leave from.
     """
 
     action: Action
@@ -84,6 +85,7 @@ class Exit:
     host: str
     addresses: AddressSet
     until: datetime | None
+    sources: AddressSet
 
     def lives_to(self, moment: datetime | None) -> bool:
         """True when it does not expire before ``moment``; None stands for the end of time."""
@@ -97,7 +99,7 @@ def exits(intent: Intent) -> tuple[Exit, ...]:
     one enforced is a change of its own.
     """
     lists = address_lists(intent)
-    ports = port_lists(intent)
+    ports, pools = port_lists(intent), _pool_addresses(intent)
     return tuple(
         Exit(
             action=rule.action,
@@ -106,6 +108,7 @@ def exits(intent: Intent) -> tuple[Exit, ...]:
             host=rule.host or "",
             addresses=_reachable(rule, lists),
             until=policy.expires_at,
+            sources=pools.get(policy.snat_pool, AddressSet()),
         )
         for policy in sorted(intent.egress_policies, key=_place)
         for rule in sorted(policy.rules, key=lambda rule: rule.order)
@@ -151,6 +154,14 @@ def with_ports(what: tuple[Transport, str], ports: Iterable[PortRange]) -> str:
     is_single = len(joined) == 1 and joined[0].first == joined[0].last
     word = "port" if is_single else "ports"
     return f"{text} on {word} {named}{f' and {more} more' if more > 0 else ''}{suffix}"
+
+
+def _pool_addresses(intent: Intent) -> dict[str | None, AddressSet]:
+    """The addresses of each SNAT pool; at None those that a policy takes which names no pool."""
+    known: dict[str | None, AddressSet] = {
+        pool.name: AddressSet.of(pool.addresses) for pool in intent.snat_pools
+    }
+    return {**known, None: AddressSet.union(known[name] for name in _only_pools(intent))}
 
 
 def _place(policy: EgressPolicy) -> tuple[int, str]:
@@ -271,12 +282,17 @@ def used_pools(intent: Intent) -> frozenset[str]:
 
     A policy that names none takes the only pool of each cluster.
     """
-    by_cluster: dict[str, list[str]] = {}
-    for pool in intent.snat_pools:
-        by_cluster.setdefault(pool.cluster, []).append(pool.name)
-    only = [names[0] for names in by_cluster.values() if len(names) == 1]
+    only = _only_pools(intent)
     used: set[str] = set()
     for policy in intent.egress_policies:
         if policy.mode is Mode.ENFORCED and any(r.action is Action.ALLOW for r in policy.rules):
-            used |= {policy.snat_pool} if policy.snat_pool else set(only)
+            used |= {policy.snat_pool} if policy.snat_pool else only
     return frozenset(used)
+
+
+def _only_pools(intent: Intent) -> frozenset[str]:
+    """The SNAT pools that are the only one of their cluster."""
+    by_cluster: dict[str, list[str]] = {}
+    for pool in intent.snat_pools:
+        by_cluster.setdefault(pool.cluster, []).append(pool.name)
+    return frozenset(names[0] for names in by_cluster.values() if len(names) == 1)

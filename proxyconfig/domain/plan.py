@@ -154,10 +154,10 @@ def _entry(identity: Identity, desired: Resource | None, observed: Resource | No
         reason = "no policy of the tenant asks for it"
         return PlanEntry(PlanAction.DELETE, identity, reason, observed=observed)
     if observed is None:
-        reason = "the proxy does not have it yet"
+        reason = "new on the proxy"
         return PlanEntry(PlanAction.CREATE, identity, reason, desired=desired)
     if desired == observed:
-        reason = "the proxy already has it so"
+        reason = "as it is on the proxy"
         return PlanEntry(PlanAction.KEEP, identity, reason, desired=desired, observed=observed)
     changes = changed_fields(observed.body, desired.body)
     reason = f"{len(changes)} field{'' if len(changes) == 1 else 's'} differ"

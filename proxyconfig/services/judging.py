@@ -169,11 +169,33 @@ def check_again(
         ConflictError: ``plan-stale``.
         ForbiddenError: the approver lacks a right.
     """
+    _check_rights(before, after, actor)
+    found = check_fit(tenant, plan, before, after, grant=grant)
+    if any(finding.code == guardrails.PRIVATE_DESTINATION for finding in found):
+        if not actor.may(Action.GRANT_PRIVATE):
+            raise ForbiddenError(
+                f"{plan} reaches private networks, which only a platform administrator may grant."
+                " Ask one to approve it."
+            )
+        message = "This plan reaches private networks. Tick the grant to allow that, or refuse it."
+        raise InvalidError(message, fields={"grant": [message]}, code="grant-missing")
+
+
+def check_fit(
+    tenant: Tenant, plan: Plan, before: Intent, after: Intent, *, grant: bool
+) -> tuple[Finding, ...]:
+    """The findings of ``after``, the merge of a plan that still is what was asked for.
+
+    Args:
+        grant: who approves grants the private networks that it reaches.
+
+    Raises:
+        ConflictError: ``plan-stale``.
+    """
     try:
         _check_valid(tenant, before, after)
     except InvalidError as error:
         raise _stale(plan, error.message) from error
-    _check_rights(before, after, actor)
     _check_author(tenant, plan, before, after)
     if not grant:
         _check_grants(plan, before, after)
@@ -190,14 +212,16 @@ def check_again(
     ]
     if news:
         raise _stale(plan, news[0].message)
-    if any(finding.code == guardrails.PRIVATE_DESTINATION for finding in found):
-        if not actor.may(Action.GRANT_PRIVATE):
-            raise ForbiddenError(
-                f"{plan} reaches private networks, which only a platform administrator may grant."
-                " Ask one to approve it."
-            )
-        message = "This plan reaches private networks. Tick the grant to allow that, or refuse it."
-        raise InvalidError(message, fields={"grant": [message]}, code="grant-missing")
+    return found
+
+
+def is_valid(tenant: Tenant, before: Intent, after: Intent) -> bool:
+    """True when the intent could be published."""
+    try:
+        _check_valid(tenant, before, after)
+    except InvalidError:
+        return False
+    return True
 
 
 def _check_author(tenant: Tenant, plan: Plan, before: Intent, after: Intent) -> None:

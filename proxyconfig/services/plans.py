@@ -147,7 +147,7 @@ def preview(
         claims.check(tenant, holdings.claims(draft.after), actor=actor, plan=_pk(into))
     plan = _plan(tenant, draft, actor=actor, reason="")
     seen_now = judging.versions(draft.before, [change.key for change in draft.changes])
-    own = [_change_line(change) for change in objects.difference(draft.start, draft.after)]
+    own = [change_line(change) for change in objects.difference(draft.start, draft.after)]
     return Preview(plan, seen_now, own)
 
 
@@ -235,7 +235,7 @@ def _plan(tenant: Tenant, draft: Draft, *, actor: Actor, reason: str) -> Plan:
         intent=manifest.to_mapping(after),
         intent_hash=manifest.intent_hash(after),
         summary=effects.summary(before, after),
-        changes=[_change_line(change) for change in draft.changes],
+        changes=[change_line(change) for change in draft.changes],
         effects=list(effects.effects(before, granted)),
         entries=compiled.proxy_changes(before, granted, tenant=tenant),
         findings=[finding.plain() for finding in draft.findings],
@@ -243,7 +243,8 @@ def _plan(tenant: Tenant, draft: Draft, *, actor: Actor, reason: str) -> Plan:
     )
 
 
-def _change_line(change: ObjectChange) -> dict[str, Any]:  # Any: JSON.
+def change_line(change: ObjectChange) -> dict[str, Any]:  # Any: JSON.
+    """One change of a plan as it is stored."""
     label = objects.BY_NAME[change.key.collection].label
     return {
         "action": change.kind.value,

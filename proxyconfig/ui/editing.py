@@ -23,13 +23,14 @@ from proxyconfig.ui.object_forms import ObjectForm, action_of
 from proxyconfig.ui.refusals import refuse_object
 from tenants.access import TenantRequest, require
 from tenants.domain.roles import Action
-from tenants.errors import ConflictError, InvalidError, SluiceError
-from tenants.ui.forms import refuse
+from tenants.errors import ConflictError, InvalidError, QuotaError, SluiceError, TransientError
+from tenants.ui.forms import refuse, status_of
 
 MOVED = "changed-meanwhile"
 ASK = "ask"
 # The buttons that end a review: Apply, and the one that asks for approval in any case.
 _ENDS = frozenset({"apply", ASK})
+_KEPT = ("reason", "into")
 Propose = Callable[..., Plan]
 
 
@@ -79,7 +80,12 @@ def edit_object(
         page: context of the form's page.
     """
     action = action_of(form.collection)
-    context = {**page, "form": form, "can_edit": request.actor.may(action)}
+    context = {
+        **page,
+        "form": form,
+        "can_edit": request.actor.may(action),
+        "kept": _kept(request),
+    }
     if request.method != "POST":
         return _form_page(request, context)
     require(request.actor, action)
@@ -105,18 +111,13 @@ def review(
     Raises:
         SluiceError: with a form, whatever the change raises other than over its reason.
     """
-    sets = _joinable(request, change, form)
-    asked = ReviewForm(
-        request.POST if request.POST.get("step") in _ENDS else None,
-        change_sets=sets,
-        initial={"into": change.into.pk if change.into else ""},
-    )
+    asked = _asked(request, change, form)
     joined = asked.change_set or change.into
     notice = ""
     try:
         if asked.is_bound and asked.is_valid():
             if joined in (change.into, asked.shown):
-                plan, notice = _apply(request, change, asked, keeps_notice=form is None)
+                plan, notice = _apply(request, change, asked, has_form=form is not None)
                 if plan is not None:
                     return redirect("proxyconfig:plan-detail", request.tenant.slug, plan.pk)
             else:
@@ -131,11 +132,26 @@ def review(
     except (InvalidError, ConflictError) as error:
         if form is not None:
             raise
-        return _review_page(request, change, {"refusal": error.message})
+        kept = request.POST.get("reason", "")
+        return _review_page(request, change, {"refusal": error.message, "reason": kept})
     return _review_page(
         request,
         change,
-        {"form": form, "asked": asked, "notice": notice, **_shown(request, preview, asked, joined)},
+        {
+            "form": form,
+            "asked": asked,
+            "notice": notice,
+            **_shown(request, change, preview, asked, joined),
+        },
+    )
+
+
+def _asked(request: TenantRequest, change: Change, form: ObjectForm | None) -> ReviewForm:
+    """What a review asks for, with what was typed of it before the form was edited again."""
+    return ReviewForm(
+        request.POST if request.POST.get("step") in _ENDS else None,
+        change_sets=_joinable(request, change, form),
+        initial={"into": change.into.pk if change.into else "", **_kept(request)},
     )
 
 
@@ -156,10 +172,15 @@ def _joinable(request: TenantRequest, change: Change, form: ObjectForm | None) -
     ]
 
 
+def _kept(request: TenantRequest) -> dict[str, str]:
+    """What was typed at a review, which a way back to the form and forth again does not lose."""
+    return {name: request.POST[name] for name in _KEPT if name in request.POST}
+
+
 def _apply(
-    request: TenantRequest, change: Change, asked: ReviewForm, *, keeps_notice: bool
+    request: TenantRequest, change: Change, asked: ReviewForm, *, has_form: bool
 ) -> tuple[Plan | None, str]:
-    """The plan that was made; None with a notice, or with an error at the reason."""
+    """The plan that was made; None with a notice, or with an error on the review's form."""
     said = {
         "actor": request.actor,
         "reason": asked.cleaned_data["reason"],
@@ -173,18 +194,26 @@ def _apply(
         into = asked.change_set or change.into
         return plans.propose(request.tenant, change.edit, into=into, **said), ""
     except InvalidError as error:
-        if "reason" not in error.fields:
+        if has_form and "reason" not in error.fields:
             raise
         refuse(asked, error)
     except ConflictError as error:
-        if error.code != MOVED or not keeps_notice:
+        if has_form:
             raise
-        return None, error.message
+        if error.code == MOVED:
+            return None, error.message
+        refuse(asked, error)
+    except (QuotaError, TransientError) as error:
+        refuse(asked, error)
     return None, ""
 
 
 def _shown(
-    request: TenantRequest, preview: plans.Preview, asked: ReviewForm, joined: Plan | None
+    request: TenantRequest,
+    change: Change,
+    preview: plans.Preview,
+    asked: ReviewForm,
+    joined: Plan | None,
 ) -> dict[str, Any]:
     """What a review says of its plan; ``seen`` is of this very plan.
 
@@ -195,7 +224,10 @@ def _shown(
     may_grant = request.actor.may(Action.GRANT_PRIVATE)
     return {
         "plan": plan,
-        "title": words.plan_title(plan),
+        "shown": plan,
+        "title": change.title if change.propose else words.plan_title(plan),
+        # An edit that takes back all of a change set ends that, which is something to apply.
+        "changes_nothing": not plan.changes and change.into is None,
         "counts": words.counts(plan),
         "changes": words.change_lines(plan.changes),
         "joined": joined,
@@ -209,13 +241,17 @@ def _shown(
 
 
 def _review_page(request: TenantRequest, change: Change, context: dict[str, Any]) -> HttpResponse:
+    status = status_of(context["asked"]) if "asked" in context else 200
+    if "refusal" in context and request.method == "POST":
+        status = 409
     shown = {"change": change, "pause": networks.pause_of(request.tenant), **context}
-    return render(request, "proxyconfig/plan_review.html", shown)
+    return render(request, "proxyconfig/plan_review.html", shown, status=status)
 
 
 def _form_page(request: TenantRequest, context: dict[str, Any]) -> HttpResponse:
+    status = 409 if "moved" in context else status_of(context["form"])
     shown = {"pause": networks.pause_of(request.tenant), **context}
-    return render(request, "proxyconfig/object_form.html", shown)
+    return render(request, "proxyconfig/object_form.html", shown, status=status)
 
 
 def _moved(form: ObjectForm) -> Moved:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from proxyconfig.models import Plan
+from proxyconfig.ui import words
 from tenants.domain.states import ChangeState, Direction, Verdict, spaced
 from tenants.ui.forms import FilterForm
 
@@ -61,7 +62,11 @@ class ReviewForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.change_sets = change_sets
         yours = [
-            (str(plan.pk), gettext("Add to #%(number)s (yours)") % {"number": plan.pk})
+            (
+                str(plan.pk),
+                gettext("Add to #%(number)s (yours): %(title)s")
+                % {"number": plan.pk, "title": words.plan_title(plan)},
+            )
             for plan in change_sets
         ]
         choices = [("", gettext("New change set")), *yours]

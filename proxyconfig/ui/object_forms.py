@@ -5,6 +5,7 @@ back without loss.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django import forms
@@ -43,6 +44,7 @@ class Context:
         clusters: names of all clusters.
         vrfs: names of those that the tenant has a grant in, or to itself; not the default one.
         home: the tenant's own cluster, which a new object begins with; "" where it has none.
+        now: a new expiry is later; None where dates are not judged.
     """
 
     intent: Intent
@@ -50,6 +52,7 @@ class Context:
     actor: Actor
     vrfs: Sequence[str] = ()
     home: str = ""
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +352,19 @@ class EgressForm(ObjectForm):
             help_text=_("Without a grant nothing passes to a private or loopback network."),
         )
         self.initial.setdefault("grant", self._was_granted)
+
+    def clean_expires_at(self) -> datetime | None:
+        """A date to come; one that was there before stays as it is."""
+        until: datetime | None = self.cleaned_data["expires_at"]
+        now, known = self.context.now, getattr(self.existing, "expires_at", None)
+        if until is not None and now is not None and until <= now and until != known:
+            raise forms.ValidationError(
+                gettext(
+                    "This is in the past (now: %(now)s UTC), so the policy would allow nothing."
+                )
+                % {"now": f"{now.astimezone(UTC):%Y-%m-%d %H:%M}"}
+            )
+        return until
 
     @property
     def wants_grant(self) -> bool:

@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.http import HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from proxyconfig.domain import edits, objects
@@ -88,6 +89,7 @@ def _object_page(request: TenantRequest, kind: Collection, name: str) -> HttpRes
         request.actor,
         networks.vrfs(request.tenant),
         home="" if name else clusters.home_of(request.tenant),
+        now=timezone.now(),
     )
     form = object_form(kind, context, request.POST or None, existing=existing)
     if request.POST.get("step", "").startswith(_NEXT):

@@ -18,7 +18,7 @@ from tenants.errors import ConflictError, InvalidError, NotVisibleError, SluiceE
 from tenants.models.template import TenantTemplate
 from tenants.services.people import find_user
 from tenants.services.tenants import add_member, create_tenant
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.paging import page_of
 
 
@@ -71,8 +71,7 @@ def tenant_create(request: PlatformRequest) -> HttpResponse:
         except (InvalidError, ConflictError, NotVisibleError) as error:
             _refuse(form, error)
     context = {"form": form, "back_url": reverse("portal:tenant-list")}
-    status = 400 if form.errors else 200
-    return render(request, "proxyconfig/tenant_form.html", context, status=status)
+    return render(request, "proxyconfig/tenant_form.html", context, status=status_of(form))
 
 
 @tenant_page(Action.VIEW)
@@ -104,8 +103,7 @@ def guardrails_edit(request: TenantRequest) -> HttpResponse:
         "can_manage": request.actor.may(Action.MANAGE_GUARDRAILS),
         "tab": "guardrails",
     }
-    status = 400 if form.errors else 200
-    return render(request, "proxyconfig/guardrails_edit.html", context, status=status)
+    return render(request, "proxyconfig/guardrails_edit.html", context, status=status_of(form))
 
 
 def _template_page(
@@ -131,8 +129,7 @@ def _template_page(
         "row": row,
         "can_edit": request.actor.may(Action.MANAGE_ADDRESS_SPACE),
     }
-    status = 400 if form.errors else 200
-    return render(request, "proxyconfig/template_form.html", context, status=status)
+    return render(request, "proxyconfig/template_form.html", context, status=status_of(form))
 
 
 def _create(request: PlatformRequest, form: NewTenantForm) -> HttpResponse:

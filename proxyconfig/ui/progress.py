@@ -11,6 +11,8 @@ from tenants.domain.states import ChangeState, ServingStage
 _GOING_ON = frozenset({ChangeState.APPROVED, ChangeState.APPLYING})
 # Types of which True is the bad news.
 _BAD_WHEN_TRUE = frozenset({ConditionType.DRIFTED, ConditionType.PAUSED})
+# What was seen of the proxy, whichever generation it is to hold; the others say how far one is.
+_ABOUT_THE_PROXY = _BAD_WHEN_TRUE | {ConditionType.REACHABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def _conditions(placement: Placement, generation: int) -> list[ConditionLine]:
 
 
 def _line(condition: Condition, generation: int) -> ConditionLine:
-    is_old = condition.observed_generation < generation
+    is_about_generation = condition.type not in _ABOUT_THE_PROXY
+    is_old = is_about_generation and condition.observed_generation < generation
     status = Status.UNKNOWN if is_old else condition.status
     bad = Status.TRUE if condition.type in _BAD_WHEN_TRUE else Status.FALSE
     return ConditionLine(

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from proxyconfig.domain.objects import COLLECTIONS
 from proxyconfig.models import Connection, Placement, Plan, Revision
 from proxyconfig.services import change_sets, decisions, plans
+from proxyconfig.services.outlook import outlook as looked_ahead
 from proxyconfig.services.rows import build_intent
 from proxyconfig.ui import networks, pages, progress, words
 from proxyconfig.ui.editing import Change, review
@@ -20,14 +21,23 @@ from proxyconfig.ui.policies import egress_rows, ingress_rows
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.domain.states import ChangeState
-from tenants.errors import ConflictError, InvalidError, NotVisibleError
-from tenants.ui.forms import refuse
+from tenants.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotVisibleError,
+    QuotaError,
+    TransientError,
+)
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of
 
 _LISTS = ("listeners", "address-lists", "port-lists", "tls-references")
 _NETWORKS = tuple(entry.name for entry in COLLECTIONS if entry.is_network)
 _POLICIES = tuple(entry.name for entry in COLLECTIONS if not entry.is_network)
+# What a person reads beside what they typed, which stays.
+_REFUSALS = (InvalidError, ConflictError, ForbiddenError, QuotaError, TransientError)
 
 
 @tenant_page(Action.VIEW)
@@ -85,9 +95,9 @@ def plan_decide(request: TenantRequest, pk: int) -> HttpResponse:
             decisions.approve(plan, actor=request.actor, comment=comment, grant=grant, read=read)
         else:
             decisions.refuse(plan, actor=request.actor, comment=comment)
-    except (InvalidError, ConflictError) as error:
+    except _REFUSALS as error:
         refuse(form, error)
-        return _plan_page(request, plan, form=form, is_stale=error.code == "plan-stale")
+        return _plan_page(request, plan, form=form)
     return redirect("proxyconfig:plan-detail", request.tenant.slug, pk)
 
 
@@ -110,7 +120,7 @@ def plan_again(request: TenantRequest, pk: int) -> HttpResponse:
         return _plan_page(request, plan, replan_form=form)
     try:
         again = plans.rebase(plan, actor=request.actor, reason=form.cleaned_data["reason"])
-    except (InvalidError, ConflictError) as error:
+    except _REFUSALS as error:
         refuse(form, error)
         return _plan_page(request, plan, replan_form=form)
     return redirect("proxyconfig:plan-detail", request.tenant.slug, again.pk)
@@ -161,12 +171,14 @@ def _plan_page(
     *,
     form: DecisionForm | None = None,
     replan_form: ReplanForm | None = None,
-    is_stale: bool = False,
 ) -> HttpResponse:
     revision = Revision.objects.filter(plan=plan).first()
+    outlook = looked_ahead(plan, actor=request.actor) if plan.awaits_decision else None
+    is_stale = outlook is not None and outlook.is_stale
     context: dict[str, Any] = {  # Any: as Django's own contexts.
-        **_what(plan),
-        **_rights(request, plan, revision),
+        **_what(plan, plan if outlook is None else outlook.shown),
+        **_rights(request, plan, revision, is_stale=is_stale),
+        "outlook": outlook,
         "can_plan_again": _can_plan_again(request, plan, is_stale or replan_form is not None),
         "revision": revision,
         "generation": request.tenant.generation,
@@ -175,7 +187,6 @@ def _plan_page(
             can_grant=request.actor.may(Action.GRANT_PRIVATE) and change_sets.needs_grant(plan)
         ),
         "replan_form": replan_form or ReplanForm(),
-        "is_stale": is_stale,
         "pause": networks.pause_of(request.tenant),
         "network_collections": _NETWORKS,
         "live_url": plan.get_absolute_url(),
@@ -185,14 +196,15 @@ def _plan_page(
     if revision is not None and is_newest:
         context["outcome"] = progress.outcome(plan, revision)
     if not request.htmx or not is_newest:
-        return render(request, "proxyconfig/plan_detail.html", context)
+        status = status_of(context["decision_form"], context["replan_form"])
+        return render(request, "proxyconfig/plan_detail.html", context, status=status)
     if plan.state not in {ChangeState.APPROVED, ChangeState.APPLYING}:
         return renew_page(request)  # The plan's own state stands outside the live part.
     return render(request, "proxyconfig/_plan_progress.html", context)
 
 
 def _can_plan_again(request: TenantRequest, plan: Plan, is_stale: bool) -> bool:
-    """Its author may, once something else became current or the approval found it stale."""
+    """Its author may, once something else became current or it does not fit any more."""
     if not plan.awaits_decision or plan.is_expired:
         return False
     if not change_sets.has_written(plan, actor=request.actor):
@@ -200,19 +212,22 @@ def _can_plan_again(request: TenantRequest, plan: Plan, is_stale: bool) -> bool:
     return is_stale or plan.base_generation < request.tenant.generation
 
 
-def _what(plan: Plan) -> dict[str, Any]:  # Any: as above.
-    """What the plan does, in words."""
+def _what(plan: Plan, shown: Plan) -> dict[str, Any]:  # Any: as above.
+    """What the plan does, in words: ``shown`` is the plan as it would be made now."""
     return {
         "plan": plan,
+        "shown": shown,
         "title": words.plan_title(plan),
         "approval_title": words.approval_title(plan),
-        "counts": words.counts(plan),
-        "changes": words.change_lines(plan.changes),
-        "clusters": words.proxy_entries(plan.entries),
+        "counts": words.counts(shown),
+        "changes": words.change_lines(shown.changes),
+        "clusters": words.proxy_entries(shown.entries),
     }
 
 
-def _rights(request: TenantRequest, plan: Plan, revision: Revision | None) -> dict[str, bool]:
+def _rights(
+    request: TenantRequest, plan: Plan, revision: Revision | None, *, is_stale: bool
+) -> dict[str, bool]:
     """What the actor may do about the plan; nothing else is offered."""
     actor = request.actor
     waits = plan.awaits_decision and not plan.is_expired
@@ -221,12 +236,13 @@ def _rights(request: TenantRequest, plan: Plan, revision: Revision | None) -> di
     may_approve = actor.may(Action.APPROVE_PLAN)
     needs_grant = waits and change_sets.needs_grant(plan)
     may_grant = actor.may(Action.GRANT_PRIVATE)
+    can_decide = waits and may_approve and not has_written
     is_old = revision is not None and revision.generation < request.tenant.generation
     return {
         "has_written": has_written,
         "needs_granter": needs_grant and not may_grant,
-        "can_decide": waits and may_approve and not has_written,
-        "can_approve": waits and may_approve and not has_written and (may_grant or not needs_grant),
+        "can_decide": can_decide,
+        "can_approve": can_decide and not is_stale and (may_grant or not needs_grant),
         "can_cancel": plan.awaits_decision and (is_author or may_approve),
         "edits_change_set": has_written,
         "can_roll_back": is_old and actor.may(Action.EDIT_POLICY),

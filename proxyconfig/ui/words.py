@@ -87,15 +87,42 @@ def counts(plan: Plan) -> Counts:
 
 def plan_title(plan: Plan) -> str:
     """``Add segment web``, ``Change egress policy docs and 2 more``; else the plan's summary."""
+    if plan.rolls_back_to is not None:
+        return _("Roll back to revision %(number)s") % {"number": plan.rolls_back_to}
     if not plan.changes:
         return plan.summary
     # A listener comes with its policy, and says less.
-    first = min(plan.changes, key=lambda change: change["collection"] in _ASIDE)
-    title = str(first["title"])
-    named = f"{_VERBS[first['action']]} {_lower_first(title)}"
-    if len(plan.changes) == 1:
-        return named
-    return _("%(first)s and %(count)s more") % {"first": named, "count": len(plan.changes) - 1}
+    ordered = sorted(plan.changes, key=lambda change: change["collection"] in _ASIDE)
+    renamed = _renamed(ordered)
+    first, count = (
+        (renamed, len(ordered) - 2) if renamed else (_named(ordered[0]), len(ordered) - 1)
+    )
+    if not count:
+        return first
+    return _("%(first)s and %(count)s more") % {"first": first, "count": count}
+
+
+def _named(change: Stored) -> str:
+    return f"{_VERBS[change['action']]} {_lower_first(str(change['title']))}"
+
+
+def _renamed(changes: Sequence[Stored]) -> str:
+    """``Rename ingress policy web to site`` where that is what was done; else ""."""
+    for gone in changes:
+        for new in changes:
+            if (gone["action"], new["action"]) == ("delete", "add") and _is_same(gone, new):
+                title = _lower_first(str(gone["title"]))
+                return _("Rename %(what)s to %(name)s") % {"what": title, "name": new["name"]}
+    return ""
+
+
+def _is_same(gone: Stored, new: Stored) -> bool:
+    """True when an object that is gone and a new one differ in nothing but the name."""
+    if gone["collection"] != new["collection"]:
+        return False
+    was = {field["path"]: field["before"] for field in gone["fields"] if field["path"] != "name"}
+    now = {field["path"]: field["after"] for field in new["fields"] if field["path"] != "name"}
+    return was == now
 
 
 def approval_title(plan: Plan) -> str:
@@ -119,11 +146,13 @@ def label_of(collection: str, path: str) -> str:
     labels = dict(_labels(collection))
     known = [name for name in labels if plain == name or plain.startswith(f"{name}.")]
     if not known:
-        return capfirst(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain.replace(".", " ")).lower())
+        return capfirst(_plain_words(plain))
     name = max(known, key=len)
     place = _PLACE.search(path)
-    rest = plain[len(name) :].replace(".", " ").strip()
-    return ", ".join(filter(None, (labels[name], place[1] if place else "", rest)))
+    rest = _plain_words(plain[len(name) :].strip("."))
+    # Which item, where only a part of it differs; a whole one is there to read.
+    which = place[1] if place and rest else ""
+    return ", ".join(filter(None, (labels[name], which, rest)))
 
 
 def _field_lines(collection: str, fields: Sequence[Stored]) -> list[FieldLine]:
@@ -157,24 +186,24 @@ def _field_line(collection: str, field: Stored) -> FieldLine | None:
         return None
     return FieldLine(
         label_of(collection, field["path"]),
-        _text(field["path"], before),
-        _text(field["path"], after),
+        _text(collection, field["path"], before),
+        _text(collection, field["path"], after),
     )
 
 
-def _text(path: str, value: JsonValue) -> str | None:
+def _text(collection: str, path: str, value: JsonValue) -> str | None:
     if value in _EMPTY:
         return None
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list):
-        return "\n".join(_text(path, item) or "" for item in value)
+        return "\n".join(_text(collection, path, item) or "" for item in value)
     if isinstance(value, dict):
-        return _record(path, value)
+        return _record(collection, path, value)
     return str(value)
 
 
-def _record(path: str, value: dict[str, JsonValue]) -> str:
+def _record(collection: str, path: str, value: dict[str, JsonValue]) -> str:
     kind = path.partition("[")[0]
     problems: list[Problem] = []
     try:
@@ -187,8 +216,23 @@ def _record(path: str, value: dict[str, JsonValue]) -> str:
             return f"{subnet.cidr} {subnet.gateway or ''}".strip()
     except Unreadable:
         pass
-    lines = ((name, _text(f"{path}.{name}", part)) for name, part in value.items())
-    return "\n".join(f"{name}: {text}" for name, text in lines if text is not None)
+    lines = ((name, _text(collection, f"{path}.{name}", part)) for name, part in value.items())
+    return "\n".join(
+        f"{_part_label(collection, f'{path}.{name}')}: {text}"
+        for name, text in lines
+        if text is not None
+    )
+
+
+def _part_label(collection: str, path: str) -> str:
+    """The label of a part of a field: as in the form where it has a field of its own."""
+    plain = _PLACE.sub("", path)
+    return dict(_labels(collection)).get(plain) or _plain_words(plain.rpartition(".")[2])
+
+
+def _plain_words(path: str) -> str:
+    """``serverName.port`` as ``server name port``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.replace(".", " ")).lower()
 
 
 def _lower_first(title: str) -> str:

@@ -22,7 +22,7 @@ from tenants.access import TenantRequest, tenant_page
 from tenants.domain.numbers import whole_number
 from tenants.domain.roles import Action
 from tenants.errors import InvalidError, NotVisibleError, SluiceError
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.paging import PAGE_SIZE, page_of
 
 # More than a page shows well; the REST API lists them all.
@@ -212,7 +212,12 @@ def document_edit(request: TenantRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, gettext("Saved. Searches follow it from now on."))
             return redirect("ragapp:document-detail", request.tenant.slug, document.pk)
-    return render(request, "ragapp/document_form.html", {"form": form, "document": document})
+    return render(
+        request,
+        "ragapp/document_form.html",
+        {"form": form, "document": document},
+        status=status_of(form),
+    )
 
 
 def _corpus_page(request: TenantRequest, corpus: Corpus | None) -> HttpResponse:
@@ -224,7 +229,9 @@ def _corpus_page(request: TenantRequest, corpus: Corpus | None) -> HttpResponse:
             refuse(form, error)
         else:
             return redirect("ragapp:corpus-detail", request.tenant.slug, saved.name)
-    return render(request, "ragapp/corpus_form.html", {"form": form, "corpus": corpus})
+    return render(
+        request, "ragapp/corpus_form.html", {"form": form, "corpus": corpus}, status=status_of(form)
+    )
 
 
 def _save(request: TenantRequest, form: CorpusForm, corpus: Corpus | None) -> Corpus:

@@ -22,7 +22,7 @@ from tenants.access import TenantRequest, tenant_page
 from tenants.domain.numbers import whole_number
 from tenants.domain.roles import Action
 from tenants.errors import InvalidError, NotVisibleError, SluiceError
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.live import renew_page
 from tenants.ui.paging import PAGE_SIZE, newest_of, page_of
 
@@ -78,7 +78,7 @@ def evaluation_create(request: TenantRequest) -> HttpResponse:
         "question_set": question_set,
         "count": question_set.questions.count(),
     }
-    return render(request, "ragapp/evaluation_form.html", context)
+    return render(request, "ragapp/evaluation_form.html", context, status=status_of(form))
 
 
 @tenant_page(Action.TRAIN)

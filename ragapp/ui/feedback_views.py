@@ -17,7 +17,7 @@ from ragapp.ui.question_views import waiting_count
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import SluiceError
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.paging import newest_of
 
 
@@ -74,7 +74,7 @@ def feedback_review(request: TenantRequest, pk: int) -> HttpResponse:
         "form": form,
         "has_set": form.has_set,
     }
-    return render(request, "ragapp/feedback_review.html", context)
+    return render(request, "ragapp/feedback_review.html", context, status=status_of(form))
 
 
 def _dismiss(request: TenantRequest, given: Feedback) -> HttpResponse:

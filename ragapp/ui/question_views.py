@@ -19,7 +19,7 @@ from ragapp.ui.question_forms import (
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import SluiceError
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.paging import page_of
 
 # A set of this many tells a good change from chance, if the change is large.
@@ -52,7 +52,7 @@ def set_create(request: TenantRequest) -> HttpResponse:
             refuse(form, error)
         else:
             return redirect(made)
-    return render(request, "ragapp/question_set_form.html", {"form": form})
+    return render(request, "ragapp/question_set_form.html", {"form": form}, status=status_of(form))
 
 
 @tenant_page(Action.TRAIN)
@@ -74,7 +74,7 @@ def set_edit(request: TenantRequest, name: str) -> HttpResponse:
         else:
             return redirect(question_set)
     context = {"form": form, "question_set": question_set}
-    return render(request, "ragapp/question_set_form.html", context)
+    return render(request, "ragapp/question_set_form.html", context, status=status_of(form))
 
 
 @tenant_page(Action.TRAIN)
@@ -101,7 +101,7 @@ def set_detail(request: TenantRequest, name: str) -> HttpResponse:
         "form": form,
         "enough": ENOUGH,
     }
-    return render(request, "ragapp/question_set_detail.html", context)
+    return render(request, "ragapp/question_set_detail.html", context, status=status_of(form))
 
 
 @require_POST
@@ -212,4 +212,4 @@ def _question_page(
         "count": question_set.questions.count(),
         "enough": ENOUGH,
     }
-    return render(request, "ragapp/question_form.html", context)
+    return render(request, "ragapp/question_form.html", context, status=status_of(form))

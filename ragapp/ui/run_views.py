@@ -20,7 +20,7 @@ from ragapp.ui.traffic import Traffic
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import SluiceError
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of
 
@@ -47,7 +47,8 @@ def ask(request: TenantRequest) -> HttpResponse:
             refuse(form, error)
         else:
             return redirect("ragapp:ask-run", request.tenant.slug, run.trace_id)
-    return render(request, "ragapp/ask.html", {**_ask_context(request), "form": form})
+    context = {**_ask_context(request), "form": form}
+    return render(request, "ragapp/ask.html", context, status=status_of(form))
 
 
 @tenant_page(Action.ASK)

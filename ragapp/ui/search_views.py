@@ -11,7 +11,7 @@ from ragapp.ui.forms import WebSearchForm
 from tenants.access import TenantRequest, tenant_page
 from tenants.domain.roles import Action
 from tenants.errors import SluiceError
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 
 
 @tenant_page(Action.TRAIN)
@@ -28,4 +28,6 @@ def web_search_edit(request: TenantRequest) -> HttpResponse:
         else:
             messages.success(request, gettext("Questions ask this service from now on."))
             return redirect("ragapp:web-search-edit", request.tenant.slug)
-    return render(request, "ragapp/web_search_form.html", {"form": form, "row": row})
+    return render(
+        request, "ragapp/web_search_form.html", {"form": form, "row": row}, status=status_of(form)
+    )

@@ -25,6 +25,11 @@ def refuse(form: forms.Form, error: SluiceError, *, otherwise: str | None = None
         form.add_error(None, error.message)
 
 
+def status_of(*shown: forms.Form) -> int:
+    """The status of a page that shows these forms: 400 where one of them was refused."""
+    return 400 if any(form.errors for form in shown) else 200
+
+
 class FilterForm(forms.Form):
     """Filters of a list, read from the URL; an unknown value filters nothing."""
 

@@ -11,7 +11,7 @@ from tenants.domain.roles import Action
 from tenants.errors import ConflictError, NotVisibleError, SluiceError
 from tenants.models.member import User
 from tenants.services import people
-from tenants.ui.forms import PersonForm, refuse
+from tenants.ui.forms import PersonForm, refuse, status_of
 from tenants.ui.paging import page_of
 
 
@@ -82,4 +82,4 @@ def _refuse(form: PersonForm, error: SluiceError) -> None:
 
 def _form_page(request: PlatformRequest, form: PersonForm, user: User | None) -> HttpResponse:
     context = {"form": form, "person": user}
-    return render(request, "tenants/person_form.html", context, status=400 if form.errors else 200)
+    return render(request, "tenants/person_form.html", context, status=status_of(form))

@@ -15,7 +15,7 @@ from tenants.models.tenant import Tenant
 from tenants.services import pausing
 from tenants.services.people import find_user
 from tenants.services.tenants import add_member, remove_member
-from tenants.ui.forms import MemberForm, PauseForm, ResumeForm, RoleForm, refuse
+from tenants.ui.forms import MemberForm, PauseForm, ResumeForm, RoleForm, refuse, status_of
 from tenants.ui.paging import page_of
 
 
@@ -47,8 +47,7 @@ def member_list(request: TenantRequest) -> HttpResponse:
         "can_manage": request.actor.may(Action.MANAGE_TENANT),
         "tab": "members",
     }
-    status = 400 if form.errors else 200
-    return render(request, "tenants/member_list.html", context, status=status)
+    return render(request, "tenants/member_list.html", context, status=status_of(form))
 
 
 def _check_new(tenant: Tenant, user: User) -> None:
@@ -118,7 +117,7 @@ def pause_edit(request: TenantRequest) -> HttpResponse:
         "can_manage": request.actor.may(Action.MANAGE_GUARDRAILS),
         "tab": "pause",
     }
-    return render(request, "tenants/pause_edit.html", context, status=400 if form.errors else 200)
+    return render(request, "tenants/pause_edit.html", context, status=status_of(form))
 
 
 def _pause_or_resume(

@@ -19,6 +19,7 @@ from tenants.models.tenant import Cluster, Tenant
 from tenants.models.vrf import Vrf
 from tenants.services import lookup
 from tenants.ui import space
+from tenants.ui.forms import status_of
 from tenants.ui.paging import page_of
 from tenants.ui.space_forms import KINDS, Kind, delete, rows_of
 
@@ -163,7 +164,7 @@ def _form_page(
         "back_url": _back(entry),
         "delete_url": reverse("tenants:space-delete", args=[kind, row.pk]) if row else "",
     }
-    return render(request, "tenants/space_form.html", context, status=400 if form.errors else 200)
+    return render(request, "tenants/space_form.html", context, status=status_of(form))
 
 
 def _answer(request: PlatformRequest) -> dict[str, Any]:  # Any: a context.

@@ -13,7 +13,7 @@ from tenants.domain.roles import Action, Role
 from tenants.errors import NotVisibleError, SluiceError
 from tenants.models import ApiToken, AuditEntry, Operation
 from tenants.services import operations, tokens
-from tenants.ui.forms import AuditFilter, TokenForm, refuse
+from tenants.ui.forms import AuditFilter, TokenForm, refuse, status_of
 from tenants.ui.live import renew_page
 from tenants.ui.paging import newest_of, page_of
 
@@ -70,7 +70,7 @@ def token_list(request: TenantRequest) -> HttpResponse:
         "can_create": request.actor.may(Action.MANAGE_TENANT),
         "api_url": f"{settings.PORTAL_URL}/api/v1/tenants/{request.tenant.slug}",
     }
-    return render(request, "tenants/token_list.html", context)
+    return render(request, "tenants/token_list.html", context, status=status_of(form))
 
 
 @require_POST

@@ -15,7 +15,7 @@ from tenants.tests.factories import (
     VlanGrantFactory,
     VlanRangeFactory,
 )
-from tests.browser.tabs import Tab
+from tests.browser.tabs import NARROW, Tab
 
 pytestmark = pytest.mark.browser
 
@@ -152,3 +152,33 @@ def test_paused_tenant_says_what_it_still_serves(tab, alice, acme, cluster):
     netops.open("/t/acme/policies/")
 
     expect(netops.page.get_by_text("Paused: still serving revision 3")).to_be_visible()
+
+
+CUT_OFF = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).length"
+NARROWEST = "cells => Math.min(...cells.map(cell => cell.clientWidth))"
+
+
+def test_values_are_whole_on_a_small_screen(tab, alice, ada, network):
+    netops = tab(alice.user)
+    page = netops.page
+    page.set_viewport_size(NARROW)
+    netops.open("/t/acme/policies/ingress/new/")
+    page.get_by_label("Name", exact=True).fill("public-frontend")
+    page.get_by_label("Port", exact=True).fill("80")
+    page.get_by_role("button", name="Review plan").click()
+    expect(page.get_by_role("heading", name="Review the plan")).to_be_visible()
+    assert page.locator(".table-box:has(.diff-fields:visible)").count()
+    assert page.locator(".table-box:has(.diff-fields:visible)").evaluate_all(CUT_OFF) == 0
+    page.get_by_label("Reason").fill("for readers outside")
+    page.get_by_role("button", name="Ask for approval").click()
+    page.wait_for_url(re.compile(r"/plans/[0-9]+/$"))
+    assert page.locator(".table-box:has(.diff-fields:visible)").evaluate_all(CUT_OFF) == 0
+
+    netops.open("/t/acme/policies/")
+    assert page.locator("tbody th.break").evaluate_all(NARROWEST) >= 140
+
+    platform = tab(ada.user)
+    platform.page.set_viewport_size(NARROW)
+    platform.open("/platform/address-space/grants/")
+    line = "cells => Math.max(...cells.map(cell => cell.clientHeight))"
+    assert platform.page.locator("tbody td.mono").evaluate_all(line) < 50

@@ -1,6 +1,7 @@
 """What a change opens and closes, in sentences."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import given
 from proxyconfig.domain.effects import LONGEST, MOST_SENTENCES, effects, summary
 from proxyconfig.domain.intent import (
     Action,
+    Backend,
     BgpPeer,
     EgressPolicy,
     IngressPolicy,
@@ -63,7 +65,38 @@ EVERY_PORT = (PortRange(1, 65535),)
         (
             ingress(()),
             ingress((), path_prefix="/api"),
-            [f"Requests to {DOOR} are routed differently"],
+            [f"{DOOR} no longer answers requests for h0.example, only for h0.example/api"],
+        ),
+        (
+            ingress((), hostnames=()),
+            ingress((), hostnames=("a.example.org", "b.example.org")),
+            [
+                f"{DOOR} no longer answers requests for any host, only for a.example.org,"
+                " b.example.org"
+            ],
+        ),
+        (
+            ingress((), hostnames=("a.example.org", "b.example.org")),
+            ingress((), hostnames=("a.example.org", "c.example.org")),
+            [
+                f"{DOOR} answers requests for c.example.org",
+                f"{DOOR} no longer answers requests for b.example.org",
+            ],
+        ),
+        (
+            ingress((), path_prefix="/api"),
+            ingress((), hostnames=()),
+            [f"{DOOR} also answers requests for any host"],
+        ),
+        (
+            ingress((), hostnames=(), path_prefix="/api"),
+            ingress((), hostnames=("*.example.org",), path_prefix="/api"),
+            [f"{DOOR} no longer answers requests for /api of any host, only for *.example.org/api"],
+        ),
+        (
+            ingress(()),
+            ingress((), backend=Backend(namespace="n", service="other", port=80)),
+            [f"{DOOR} routes requests differently"],
         ),
         (ingress(()), ingress((), description="the same"), []),
     ],
@@ -149,6 +182,105 @@ def test_what_a_change_lets_in(before, after, sentences):
 )
 def test_what_a_change_lets_out(before, after, sentences):
     assert effects(before, after) == tuple(f"Workloads {text}" for text in sentences)
+
+
+SOON, LATE = datetime(2026, 12, 1, 10, tzinfo=UTC), datetime(2027, 1, 31, 23, 59, tzinfo=UTC)
+SOON_TEXT, LATE_TEXT = "2026-12-01 10:00 UTC", "2027-01-31 23:59 UTC"
+
+
+def docs(until: datetime | None = None, **fields) -> Intent:
+    return egress(rule(host="docs.example.org"), expires_at=until, **fields)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentences"),
+    [
+        (EMPTY, docs(SOON), [f"can reach docs.example.org:443 until {SOON_TEXT}"]),
+        (docs(SOON), EMPTY, ["can no longer reach docs.example.org:443"]),
+        (
+            docs(SOON),
+            docs(LATE),
+            [f"can reach docs.example.org:443 until {LATE_TEXT} instead of {SOON_TEXT}"],
+        ),
+        (
+            docs(LATE),
+            docs(SOON),
+            [f"can reach docs.example.org:443 only until {SOON_TEXT} instead of {LATE_TEXT}"],
+        ),
+        (
+            docs(SOON),
+            docs(None),
+            [f"can reach docs.example.org:443 after {SOON_TEXT}: no longer expires"],
+        ),
+        (docs(None), docs(SOON), [f"can reach docs.example.org:443 only until {SOON_TEXT}"]),
+        (
+            egress(rule(cidr="8.8.0.0/16"), expires_at=SOON),
+            egress(rule(cidr="8.0.0.0/8"), expires_at=LATE),
+            [
+                f"can reach 8.8.0.0/16 on port 443 until {LATE_TEXT} instead of {SOON_TEXT}",
+                "can reach 8.0.0.0/13, 8.9.0.0/16, 8.10.0.0/15 and 5 more networks on port 443"
+                f" until {LATE_TEXT}",
+            ],
+        ),
+    ],
+)
+def test_until_when_a_change_lets_out(before, after, sentences):
+    assert sorted(effects(before, after)) == sorted(f"Workloads {text}" for text in sentences)
+
+
+def test_denial_that_expires_opens_from_then_on():
+    open_net = egress(rule(cidr="8.0.0.0/8")).egress_policies[0]
+    denial = EgressPolicy(
+        name="a", rules=(rule(cidr="8.8.0.0/16", action=Action.DENY),), expires_at=SOON
+    )
+    before = Intent(tenant="acme", egress_policies=(open_net,))
+    after = Intent(tenant="acme", egress_policies=(denial, open_net))
+    longer = replace(after, egress_policies=(replace(denial, expires_at=None), open_net))
+
+    assert effects(before, after) == (
+        f"Workloads can no longer reach 8.8.0.0/16 on port 443 until {SOON_TEXT}",
+    )
+    assert effects(after, longer) == (
+        f"Workloads can no longer reach 8.8.0.0/16 on port 443 from {SOON_TEXT} on",
+    )
+
+
+def pools(intent: Intent, **addresses: str) -> Intent:
+    found = (
+        SnatPool(name=name, cluster="local", addresses=(text,)) for name, text in addresses.items()
+    )
+    return replace(intent, snat_pools=tuple(found))
+
+
+def test_another_source_address_is_said_and_another_name_of_its_pool_is_not():
+    by_hand = docs(snat_pool="a")
+    both = {"a": "127.20.1.1", "b": "127.20.1.2"}
+    before = pools(by_hand, **both)
+    moved = pools(docs(snat_pool="b"), **both)
+    renamed = pools(docs(snat_pool="c"), c="127.20.1.1", b="127.20.1.2")
+
+    assert effects(before, moved) == (
+        "Workloads reach docs.example.org:443 from 127.20.1.2 instead of 127.20.1.1",
+    )
+    assert effects(before, renamed) == ()
+
+
+def test_source_address_of_a_part_of_what_is_allowed():
+    wide = egress(rule(cidr="8.0.0.0/8"), rule(host="*.example.org"), snat_pool="a")
+    narrow = EgressPolicy(
+        name="a",
+        rules=(rule(cidr="8.8.0.0/16"), rule(2, host="docs.example.org")),
+        order=1,
+        snat_pool="b",
+    )
+    both = {"a": "127.20.1.1", "b": "127.20.1.2"}
+    before = pools(wide, **both)
+    after = replace(before, egress_policies=(narrow, *wide.egress_policies))
+
+    assert effects(before, after) == (
+        "Workloads reach 8.8.0.0/16 on port 443 from 127.20.1.2 instead of 127.20.1.1",
+        "Workloads reach docs.example.org:443 from 127.20.1.2 instead of 127.20.1.1",
+    )
 
 
 NETWORK = Intent(

@@ -68,8 +68,8 @@ def test_entries_say_what_and_why():
     assert [(entry.action, entry.identity.name, entry.reason) for entry in plan.entries] == [
         (PlanAction.DELETE, "gone", "no policy of the tenant asks for it"),
         (PlanAction.UPDATE, "t", "rules[acme/web/1].port differs"),
-        (PlanAction.CREATE, "new", "the proxy does not have it yet"),
-        (PlanAction.KEEP, "same", "the proxy already has it so"),
+        (PlanAction.CREATE, "new", "new on the proxy"),
+        (PlanAction.KEEP, "same", "as it is on the proxy"),
     ]
     assert plan.summary == "1 added, 1 changed, 1 deleted"
     assert plan.entries[1].changes == (FieldChange("rules[acme/web/1].port", 443, 8443),)

@@ -236,7 +236,8 @@ def test_two_harmless_halves_of_the_internet_are_found_when_they_meet(alice, eri
         decide(erin, waiting)
 
     assert caught.value.code == "plan-stale"
-    assert "can reach 11.0.0.0/9, 12.0.0.0/9, 13.0.0.0/16" in caught.value.message
+    assert "can also reach 11.0.0.0/9 (0.2% of" in caught.value.message
+    assert "together with what is open, 0.5% of" in caught.value.message
 
 
 def test_merge_that_makes_no_valid_intent_is_stale(alice, erin, network):

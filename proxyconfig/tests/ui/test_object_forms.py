@@ -1,6 +1,7 @@
 """Forms of objects: made from the types, lossless, and with each complaint at its field."""
 
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,10 @@ from hypothesis import given
 from proxyconfig.domain import edits, objects
 from proxyconfig.domain.codec import fields_of, is_record
 from proxyconfig.domain.intent import (
+    EgressPolicy,
+    EgressRule,
     Intent,
+    PortRange,
     Segment,
     Subnet,
     VirtualAddress,
@@ -423,3 +427,34 @@ def test_every_collection_has_a_layout():
         entry.field for entry in COLLECTIONS
     }
     assert Key("segments", "web") in objects.objects(NETWORK)
+
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("until", "errors"),
+    [
+        ("2026-11-24T11:59", ["expires_at"]),
+        ("2026-11-24T12:00", ["expires_at"]),
+        ("2026-11-24T12:01", []),
+        ("2026-11-01T00:00", []),  # It was there before.
+        ("", []),
+    ],
+)
+def test_new_expiry_is_still_to_come(until, errors):
+    policy = EgressPolicy(
+        name="docs",
+        rules=(EgressRule(order=1, host="docs.example.org", ports=(PortRange.single(443),)),),
+        expires_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    intent = Intent(tenant="acme", egress_policies=(policy,))
+    asked = replace(context(intent), now=NOW)
+    shown = object_form(BY_NAME["egress-policies"], asked, existing=policy)
+    typed = sent(shown)
+    typed["expires_at"] = until
+
+    form = object_form(BY_NAME["egress-policies"], asked, typed, existing=policy)
+
+    assert list(form.errors) == errors
+    assert "in the past (now: 2026-11-24 12:00 UTC)" in str(form.errors) or not errors

@@ -500,3 +500,49 @@ def test_connections_are_filtered_by_what_the_address_says(alice):
 
     assert response.context["form"].value("verdict") == "Denied"
     assert response.context["form"].value("trace") == ""
+
+
+@pytest.fixture
+def no_room(settings, form, alice) -> None:
+    """As many plans wait as may."""
+    settings.QUOTA_DEFAULTS = {**settings.QUOTA_DEFAULTS, "change-sets": 1}
+    create(alice, {**form, "name": "wide", "allowed_sources": ""}, port="80", **applied("wide"))
+
+
+def applied(reason: str) -> dict[str, str]:
+    return {"step": "apply", "reason": reason}
+
+
+def test_reason_is_kept_where_too_many_plans_wait(form, alice, no_room):
+    wide = {**form, "allowed_sources": "", "port": "81"}
+
+    response = create(alice, wide, **applied("so many words"))
+
+    assert response.context["asked"]["reason"].value() == "so many words"
+    assert "1 of 1" in str(response.context["asked"].non_field_errors())
+    assert response.context["form"]["name"].value() == "web"
+
+
+def test_reason_of_a_delete_is_kept_where_too_many_plans_wait(form, alice, acme, no_room):
+    create(alice, form, **applied("open"))
+    with alice.acting():
+        type(acme).objects.filter(pk=acme.pk).update(auto_apply=False)
+    url = reverse("proxyconfig:ingress-delete", args=["acme", "web"])
+
+    response = alice.client.post(url, applied("so many words"))
+
+    assert response.context["asked"]["reason"].value() == "so many words"
+    assert response.context["asked"].non_field_errors()
+
+
+def test_reason_is_kept_on_the_way_over_the_form(form, alice):
+    create(alice, form, **applied("open"))
+
+    refused = create(alice, form, **applied("so many words"))
+    again = create(
+        alice, {**form, "name": "other", "port": "8090"}, step="review", reason="so many words"
+    )
+
+    assert list(refused.context["form"].errors) == ["name"]
+    assert '<input type="hidden" name="reason" value="so many words">' in refused.text
+    assert again.context["asked"]["reason"].value() == "so many words"
