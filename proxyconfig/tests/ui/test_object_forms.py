@@ -286,7 +286,7 @@ AROUND = objects.assemble(
             {"address": "127.110.1.1"},
             {
                 "address": [
-                    "127.110.1.1 is not a host address of a subnet of front.",
+                    "127.110.1.1 is not a host address of segment front, which has 10.1.0.0/24.",
                     "127.110.1.1 is already used by virtual address 127.110.1.1; one address, one"
                     " use.",
                 ]
