@@ -276,7 +276,7 @@ def test_the_list_costs_the_same_however_many(space, nora, rows, django_assert_n
         ({"netops": "nobody"}, "netops", "There is no active user named nobody"),
         ({"template": "none"}, "template", "none"),
         ({"reason": ""}, "reason", "required"),
-        ({"subnet": "nonsense"}, "subnet", "valid"),
+        ({"subnet": "nonsense"}, "subnet", "not an IP address"),
     ],
 )
 def test_a_new_tenant_that_is_refused_says_where_and_leaves_nothing(
