@@ -23,6 +23,7 @@ from proxyconfig.targets.kube import KubeSettings
 from proxyconfig.targets.local import LocalSettings
 from tenants.errors import PermanentError
 from tenants.models.claim import NamespaceClaim
+from tenants.models.scoped import platform_scope
 from tenants.models.tenant import Cluster, Tenant
 
 
@@ -109,8 +110,9 @@ def _gateway_environment(cluster: Cluster, tenant: Tenant) -> GatewayEnvironment
 
 def _oldest_namespace(cluster: Cluster, tenant: Tenant) -> str:
     """Which stays where it is when others are added; "" while there is none."""
-    rows = NamespaceClaim.objects.filter(tenant=tenant, cluster=cluster, plan=None)
-    return rows.order_by("pk").values_list("name", flat=True).first() or ""
+    with platform_scope("gateway namespace"):
+        rows = NamespaceClaim.objects.filter(tenant=tenant, cluster=cluster, plan=None)
+        return rows.order_by("pk").values_list("name", flat=True).first() or ""
 
 
 def _kube_settings(cluster: Cluster) -> KubeSettings:

@@ -1,0 +1,123 @@
+"""A cluster of any Gateway API proxy: connected, checked, and programmed on a real API server."""
+
+from dataclasses import replace
+
+import pytest
+from cryptography.fernet import Fernet
+
+from proxyconfig.models import Placement
+from proxyconfig.models.access import AccessMethod
+from proxyconfig.services import cluster_access
+from proxyconfig.services.reconcile import reconcile
+from proxyconfig.tests.services.wishes import network, wish, with_ingress
+from tenants.domain.states import Health, SyncState
+from tenants.models import platform_scope
+from tenants.tests.factories import ClusterFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.kube]
+
+GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
+
+
+@pytest.fixture
+def east(ada, broker, kube_server, settings):
+    """A cluster that an administrator connected, and a worker checked."""
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    cluster = ClusterFactory(name="east", flavour="gateway")
+    connect(ada, cluster, kube_server)
+    return cluster
+
+
+def connect(ada, cluster, kube_server) -> None:
+    wish = cluster_access.Wish(
+        method=AccessMethod.KUBECONFIG,
+        credential=kube_server.kubeconfig(),
+        gateway_class="front",
+        proxy_namespaces=("kube-system",),
+    )
+    kube_server.call(
+        "POST",
+        f"{GATEWAYS}/gatewayclasses",
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "GatewayClass",
+            "metadata": {"name": "front"},
+            "spec": {"controllerName": "example.org/front"},
+        },
+    )
+    with ada.acting() as actor:
+        cluster_access.save(cluster, wish, actor=actor)
+    cluster_access.check(cluster.pk)
+
+
+def wanted(tenant, cluster, namespace):
+    held = network(tenant, cluster, address="10.20.0.9")
+    space = replace(held.namespaces[0], name=namespace)
+    return replace(held, namespaces=(space,), snat_pools=())
+
+
+def looked(tenant) -> Placement:
+    with platform_scope("test"):
+        pk = Placement.objects.get(tenant=tenant).pk
+    reconcile(pk)
+    with platform_scope("test"):
+        return Placement.objects.get(pk=pk)
+
+
+def specs(kube_server, namespace, plural, root=GATEWAYS) -> list[dict]:
+    found = kube_server.call("GET", f"{root}/namespaces/{namespace}/{plural}").body
+    return [item["spec"] for item in found["items"]]
+
+
+def test_policy_becomes_a_gateway_a_route_and_default_deny(acme, east, kube_server, kube_namespace):
+    wish(acme, with_ingress(wanted(acme, east, kube_namespace)))
+
+    first = looked(acme)
+    second = looked(acme)
+
+    assert first.sync_state == SyncState.IN_SYNC, first.conditions
+    assert first.health == Health.PROGRESSING, "no proxy has taken it yet"
+    assert second.inventory == first.inventory
+    (gateway,) = specs(kube_server, kube_namespace, "gateways")
+    assert gateway["gatewayClassName"] == "front"
+    assert gateway["addresses"] == [{"type": "IPAddress", "value": "10.20.0.9"}]
+    assert [listener["port"] for listener in gateway["listeners"]] == [8080]
+    (route,) = specs(kube_server, kube_namespace, "httproutes")
+    assert route["rules"][0]["backendRefs"][0]["name"] == "rag"
+    policies = specs(kube_server, kube_namespace, "networkpolicies", "/apis/networking.k8s.io/v1")
+    assert {kind for policy in policies for kind in policy["policyTypes"]} == {"Ingress", "Egress"}
+
+
+def test_what_is_wanted_no_more_is_taken_away_and_nothing_else(
+    acme, east, kube_server, kube_namespace
+):
+    foreign = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "foreign", "labels": {"sluice.dev/tenant": "acme"}},
+        "spec": {"parentRefs": [{"name": "theirs"}]},
+    }
+    made = kube_server.call("POST", f"{GATEWAYS}/namespaces/{kube_namespace}/httproutes", foreign)
+    assert made.status == 201, made
+    held = wanted(acme, east, kube_namespace)
+    wish(acme, with_ingress(held))
+    looked(acme)
+
+    wish(acme, held)
+    after = looked(acme)
+
+    assert after.sync_state == SyncState.IN_SYNC
+    assert specs(kube_server, kube_namespace, "gateways") == []
+    (left,) = specs(kube_server, kube_namespace, "httproutes")
+    assert left["parentRefs"][0]["name"] == "theirs"
+
+
+def test_cluster_that_nobody_connected_is_a_condition(acme, broker, kube_namespace):
+    west = ClusterFactory(name="west", flavour="gateway")
+    wish(acme, with_ingress(wanted(acme, west, kube_namespace)))
+
+    placement = looked(acme)
+
+    (condition,) = [one for one in placement.conditions if one["type"] == "Reachable"]
+    assert condition["status"] == "False"
+    assert "Cluster west is not connected yet" in condition["message"]
