@@ -138,6 +138,8 @@ ACTIONS: dict[str, Arguments] = {
 ELSEWHERE = {
     # The platform's: test_platform_pages.py.
     "portal:tenant-list",
+    "proxyconfig:cluster-check",
+    "proxyconfig:cluster-detail",
     "proxyconfig:template-create",
     "proxyconfig:template-delete",
     "proxyconfig:template-edit",
