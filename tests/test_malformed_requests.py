@@ -56,7 +56,7 @@ PAGES = {
     "newer": f"audit/?after={NINES}",
     "plan": f"plans/{NINES}/",
     "plan beyond the database's": f"plans/{'9' * 30}/",
-    "change set": f"policies/ingress/new/?change_set={NINES}",
+    "change set": f"policies/new/ingress/?change_set={NINES}",
     "object": f"policies/ingress/{NINES}/",
     "filter": f"connections/?before={NINES}&trace={NINES}",
     "document": f"documents/{'9' * 30}/",

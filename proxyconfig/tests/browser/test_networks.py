@@ -162,7 +162,7 @@ def test_values_are_whole_on_a_small_screen(tab, alice, ada, network):
     netops = tab(alice.user)
     page = netops.page
     page.set_viewport_size(NARROW)
-    netops.open("/t/acme/policies/ingress/new/")
+    netops.open("/t/acme/policies/new/ingress/")
     page.get_by_label("Name", exact=True).fill("public-frontend")
     page.get_by_label("Port", exact=True).fill("80")
     page.get_by_role("button", name="Review plan").click()
