@@ -39,6 +39,7 @@ PROTOCOL_LIMIT: Final = "protocol-limit"
 DESTINATION_LIMIT: Final = "destination-limit"
 POOL_LIMIT: Final = "pool-limit"
 MANY_DELETES: Final = "many-deletes"
+CHANGE_RATE: Final = "change-rate"
 APPROVAL_REQUIRED: Final = "approval-required"
 # Not of the guardrails: its author wants somebody to look at it.
 APPROVAL_REQUESTED: Final = "approval-requested"

@@ -42,6 +42,10 @@ class Limits:
         Annotated[int, fields.Limits(minimum=0, maximum=100_000)],
         Says("Most objects and rules that one change may delete."),
     ] = 10
+    changes_per_hour: Annotated[
+        Annotated[int, fields.Limits(minimum=0, maximum=100_000)],
+        Says("Most changes that are applied by rule within an hour; 0: each change waits."),
+    ] = 1000
 
     def has_too_many_sources(self, public: AddressSet) -> bool:
         """True when these public clients are more than a port below ``open_ports_from`` takes."""

@@ -6,6 +6,7 @@ door the change comes through.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from proxyconfig.domain.guardrails import Finding
 from proxyconfig.domain.intent import Intent
 from proxyconfig.domain.objects import Key, ObjectChange
 from proxyconfig.domain.validation import blocking, validate
-from proxyconfig.models import Plan
+from proxyconfig.models import Plan, Revision
 from proxyconfig.services import change_sets, compiled, places
 from proxyconfig.services.complaints import invalid
 from proxyconfig.services.limits import limits_of
@@ -28,6 +29,7 @@ from tenants.models.member import Membership, User
 from tenants.models.tenant import Tenant
 
 _MOST_NAMED = 5
+_HOUR = timedelta(hours=1)
 _REQUESTED = Finding(guardrails.APPROVAL_REQUESTED, "The author asks for approval.")
 
 Seen = Mapping[str, str]
@@ -90,9 +92,28 @@ def draft(tenant: Tenant, edit: Edit, terms: Terms, *, actor: Actor) -> Draft:
         before, after, limits=limits_of(tenant), auto_apply=tenant.auto_apply
     )
     changes = objects.difference(before, after)
+    if changes and not found:
+        found = _too_many_changes(tenant)
     if changes and (terms.waits or (joined is not None and is_requested(joined))):
         found = (*found, _REQUESTED)
     return Draft(before, start, after, changes, found, about)
+
+
+def _too_many_changes(tenant: Tenant) -> tuple[Finding, ...]:
+    """A finding where as many changes were applied within an hour as a rule may apply."""
+    most = limits_of(tenant).changes_per_hour
+    if most > tenant.generation:
+        return ()
+    since = timezone.now() - _HOUR
+    # The newest ``most`` revisions: when even the oldest of them is younger, they are all.
+    oldest = Revision.objects.filter(tenant=tenant, generation=tenant.generation - most + 1)
+    if most and not oldest.filter(created_at__gte=since).exists():
+        return ()
+    message = (
+        f"{most} changes were applied within an hour, as many as need no approval. Wait, or have"
+        " another member approve it."
+    )
+    return (Finding(guardrails.CHANGE_RATE, message),)
 
 
 def is_requested(plan: Plan) -> bool:

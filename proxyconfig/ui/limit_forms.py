@@ -53,8 +53,16 @@ LIMIT_SECTIONS: Final = (
         icon="out",
     ),
     Section(
-        _("Deletions"),
-        (Entry("deletes", _("Limit"), 3, _("Objects and rules that one change may delete.")),),
+        _("Changes"),
+        (
+            Entry("deletes", _("Deletions"), 3, _("Objects and rules that one change may delete.")),
+            Entry(
+                "changes_per_hour",
+                _("Changes in an hour"),
+                3,
+                _("Further ones wait for approval. 0: each change waits."),
+            ),
+        ),
     ),
 )
 

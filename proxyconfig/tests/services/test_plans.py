@@ -1,8 +1,10 @@
 """Rows hold only what is approved: what waits, what merges, what is refused, and what it leaves."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from proxyconfig.domain import edits, objects
 from proxyconfig.domain.edits import IngressDraft
@@ -19,9 +21,11 @@ from proxyconfig.domain.intent import (
     VlanLink,
     VxlanLink,
 )
+from proxyconfig.domain.limits import Limits
 from proxyconfig.domain.objects import Key
 from proxyconfig.models import IntentObject, Placement, Plan, Revision
 from proxyconfig.services import change_sets, decisions, plans, revisions
+from proxyconfig.services.limits import set_limits
 from proxyconfig.services.rows import build_intent
 from proxyconfig.tests.conftest import ADDRESS, SNAT_ADDRESS
 from proxyconfig.tests.holding import grant, publish, settle
@@ -292,6 +296,32 @@ def test_devops_change_policies_and_no_network(dora, network):
 
     with pytest.raises(ForbiddenError, match="edit-network"):
         propose(dora, edits.delete(Key("segments", "front")))
+
+
+def test_more_changes_in_an_hour_than_allowed_wait(alice, network):
+    first = propose(alice, edits.create(egress()))
+    with alice.acting() as actor:
+        most = alice.tenant.generation
+        set_limits(
+            alice.tenant,
+            Limits(changes_per_hour=most),
+            auto_apply=True,
+            actor=actor,
+            reason="slowly",
+        )
+
+    waits = propose(alice, edits.create(egress("more")))
+    with platform_scope("test"):
+        past = timezone.now() - timedelta(minutes=61)
+        Revision.objects.filter(tenant=alice.tenant, generation=1).update(created_at=past)
+    later = propose(alice, edits.create(egress("later")))
+
+    assert [plan.state for plan in (first, waits, later)] == [
+        ChangeState.APPROVED,
+        ChangeState.AWAITING_APPROVAL,
+        ChangeState.APPROVED,
+    ]
+    assert [found["code"] for found in waits.findings] == ["change-rate"]
 
 
 def test_edit_joins_the_authors_own_open_change_set(alice, erin, network):
