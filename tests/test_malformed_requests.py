@@ -137,6 +137,6 @@ def test_number_of_many_digits_breaks_no_page(alice, rows: World, name):
 def test_review_that_cannot_be_read_is_shown_again(alice, rows: World, seen):
     typed = {"name": "acme-x", "cluster": "local", "step": "apply", "reason": "x", "seen": seen}
 
-    response = alice.client.post("/t/acme/networks/namespaces/new/", typed)
+    response = alice.client.post("/t/acme/networks/new/namespaces/", typed)
 
-    assert response.status_code == 200
+    assert response.status_code == 400

@@ -170,5 +170,5 @@ class Portal:
         expect(self.page.get_by_role("heading", name="Review the plan")).to_be_visible()
         self.shoot(f"review-{picture}")
         self.page.get_by_label("Reason").fill("The story of the two tenants.")
-        self.page.get_by_role("button", name=re.compile("^Apply|Ask for approval")).click()
+        self.page.get_by_role("button", name=re.compile("^Apply|Ask for approval")).first.click()
         self.page.wait_for_url(re.compile(r"/plans/[0-9]+/$"))
