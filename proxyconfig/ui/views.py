@@ -9,9 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
+from proxyconfig.domain import rights
 from proxyconfig.domain.objects import COLLECTIONS
 from proxyconfig.models import Connection, Placement, Plan, Revision
-from proxyconfig.services import change_sets, decisions, plans
+from proxyconfig.services import change_sets, decisions, plans, revisions
 from proxyconfig.services.outlook import outlook as looked_ahead
 from proxyconfig.services.rows import build_intent
 from proxyconfig.ui import networks, pages, progress, words
@@ -245,8 +246,18 @@ def _rights(
         "can_approve": can_decide and not is_stale and (may_grant or not needs_grant),
         "can_cancel": plan.awaits_decision and (is_author or may_approve),
         "edits_change_set": has_written,
-        "can_roll_back": is_old and actor.may(Action.EDIT_POLICY),
+        "can_roll_back": revision is not None and is_old and _may_roll_back(request, revision),
     }
+
+
+def _may_roll_back(request: TenantRequest, revision: Revision) -> bool:
+    """True with the rights of all parts of the way back; a grant is asked for by itself."""
+    try:
+        back = revisions.intent_of(revision)
+    except InvalidError:  # The review says why it cannot be read.
+        return request.actor.may(Action.EDIT_POLICY)
+    wanted = rights.required_actions(build_intent(request.tenant), back) - {Action.GRANT_PRIVATE}
+    return all(request.actor.may(action) for action in wanted | {Action.EDIT_POLICY})
 
 
 def _plan(pk: int) -> Plan:

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from proxyconfig.domain import edits
 from proxyconfig.domain.conditions import Condition, ConditionType, Status
-from proxyconfig.domain.intent import EgressPolicy, EgressRule, PortRange
+from proxyconfig.domain.intent import AddressList, BgpPeer, EgressPolicy, EgressRule, PortRange
 from proxyconfig.models import IntentObject, Placement, Plan
 from proxyconfig.services import plans
+from proxyconfig.tests.holding import settle
 from proxyconfig.ui import progress, words
 from tenants.domain.roles import Role
 from tenants.domain.states import spaced
@@ -314,6 +315,29 @@ def test_roll_back_is_titled_by_its_revision(alice):
         plan = Plan.objects.get(reason="back")
         title = f"Roll back to revision {plan.rolls_back_to}"
     assert (review.context["title"], page_of(alice, plan).context["title"]) == (title, title)
+
+
+def test_roll_back_is_offered_with_the_rights_of_all_its_parts(alice, acme):
+    """DevOps may bring policies back; a way back that touches a network is NetOps's."""
+    dora = person("dora", acme, Role.DEVOPS)
+    first = save(alice, "a.example.org:443", name="a")
+    save(alice, "b.example.org:443", name="b")
+    offered = page_of(dora, first).context["can_roll_back"]
+    settle(acme, AddressList(name="announced", addresses=("10.101.0.0/25",)), *peers())
+
+    assert (offered, page_of(dora, first).context["can_roll_back"]) == (True, False)
+    assert page_of(alice, first).context["can_roll_back"]
+
+
+def peers():
+    yield BgpPeer(
+        name="tor",
+        cluster="local",
+        address="10.101.0.200",
+        asn=65001,
+        local_asn=65000,
+        advertise_lists=("announced",),
+    )
 
 
 def test_reasons_of_joined_edits_stand_on_lines_of_their_own(alice):
