@@ -1,22 +1,16 @@
 """Which kinds Sluice may ever write on a cluster, and in which order."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from proxyconfig.domain.compilers.gateway import KNOWN_VERSIONS
 from proxyconfig.domain.plan import PlanAction, PlanEntry
 
 Kind: TypeAlias = tuple[str, str]
 
-GATEWAY_API = "gateway.networking.k8s.io"
-ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
-
 # Group and kind; those that a cluster does not serve are skipped. Secrets are never among them.
-KINDS: Sequence[Kind] = (
-    (GATEWAY_API, "Gateway"),
-    *((GATEWAY_API, route) for route in ROUTES),
-    (GATEWAY_API, "ReferenceGrant"),
-    ("networking.k8s.io", "NetworkPolicy"),
-)
+KINDS: Final[Sequence[Kind]] = tuple(KNOWN_VERSIONS)
+ROUTES: Final = tuple(kind for _, kind in KINDS if kind.endswith("Route"))
 
 # What others refer to, or what closes before something opens, comes first; all else after it.
 _FIRST = ("Namespace", "NetworkPolicy", "ReferenceGrant", "Gateway")

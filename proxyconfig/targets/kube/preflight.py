@@ -11,6 +11,7 @@ from proxyconfig.domain.compilers.gateway import KNOWN_VERSIONS
 from proxyconfig.domain.compilers.gateway.environment import GATEWAY_GROUP
 from proxyconfig.targets.kube.client import Client, client_for
 from proxyconfig.targets.kube.connection import Connection
+from proxyconfig.targets.kube.errors import ObjectFailedError
 
 VERBS: Final = ("get", "list", "create", "patch", "delete")
 # Without these no tenant can be served; the other kinds only where a tenant needs them.
@@ -89,12 +90,20 @@ def _places(
 ) -> Iterator[Missing]:
     kind = client.discovery.kind(GATEWAY_GROUP, "GatewayClass")
     if gateway_class and kind is not None:
-        path = kind.path(name=gateway_class)
-        if client.get(path, subject=f"GatewayClass {gateway_class}") is None:
-            yield Missing(
-                f"GatewayClass {gateway_class}",
-                "The cluster has none of that name. `kubectl get gatewayclasses` lists them.",
-            )
+        hint = "The cluster has none of that name. `kubectl get gatewayclasses` lists them."
+        yield from _absent(
+            client, kind.path(name=gateway_class), "GatewayClass", gateway_class, hint
+        )
     for name in proxy_namespaces:
-        if client.get(f"/api/v1/namespaces/{name}", subject=f"Namespace {name}") is None:
-            yield Missing(f"Namespace {name}", "There is none of that name for the proxy's pods.")
+        hint = "There is none of that name for the proxy's pods."
+        yield from _absent(client, f"/api/v1/namespaces/{name}", "Namespace", name, hint)
+
+
+def _absent(client: Client, path: str, kind: str, name: str, hint: str) -> Iterator[Missing]:
+    """What is said where an object is not there, or may not be read."""
+    what = f"{kind} {name}"
+    try:
+        if client.get(path, subject=what) is None:
+            yield Missing(what, hint)
+    except ObjectFailedError as error:
+        yield Missing(f"Right to get {what}", error.message)

@@ -1,11 +1,15 @@
 """A cluster of any Gateway API proxy: connected, checked, and programmed on a real API server."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from cryptography.fernet import Fernet
+from django.conf import settings
 
-from proxyconfig.models import Placement
+from proxyconfig.models import ClusterAccess, Placement
 from proxyconfig.models.access import AccessMethod
 from proxyconfig.services import cluster_access
 from proxyconfig.services.reconcile import reconcile
@@ -28,10 +32,10 @@ def east(ada, broker, kube_server, settings):
     return cluster
 
 
-def connect(ada, cluster, kube_server) -> None:
+def connect(ada, cluster, kube_server, *, user: str = "admin") -> None:
     wish = cluster_access.Wish(
         method=AccessMethod.KUBECONFIG,
-        credential=kube_server.kubeconfig(),
+        credential=kube_server.kubeconfig(user),
         gateway_class="front",
         proxy_namespaces=("kube-system",),
     )
@@ -86,6 +90,51 @@ def test_policy_becomes_a_gateway_a_route_and_default_deny(acme, east, kube_serv
     assert route["rules"][0]["backendRefs"][0]["name"] == "rag"
     policies = specs(kube_server, kube_namespace, "networkpolicies", "/apis/networking.k8s.io/v1")
     assert {kind for policy in policies for kind in policy["policyTypes"]} == {"Ingress", "Egress"}
+
+
+def manifests() -> list[dict]:
+    """What the how-to has an administrator of the cluster apply."""
+    text = (Path(settings.BASE_DIR) / "docs" / "how-to" / "connect-a-cluster.md").read_text()
+    (block,) = re.findall(r"<<'YAML'\n(.*?)^YAML$", text, re.MULTILINE | re.DOTALL)
+    return list(yaml.safe_load_all(block))
+
+
+def test_rights_of_the_how_to_are_enough_and_all_are_needed(
+    acme, ada, east, kube_server, kube_namespace
+):
+    group = "rbac.authorization.k8s.io"
+    rbac = f"/apis/{group}/v1"
+    (role,) = manifests()
+    assert kube_server.call("POST", f"{rbac}/clusterroles", role).status in (201, 409)
+    binding = {
+        "apiVersion": role["apiVersion"],
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "sluice"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "sluice",
+        },
+        "subjects": [{"kind": "User", "name": "worker", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    connect(ada, east, kube_server, user="worker")
+    with platform_scope("test"):
+        missing = ClusterAccess.objects.get(cluster=east).problems
+    assert kube_server.call("POST", f"{rbac}/clusterrolebindings", binding).status == 201
+    cluster_access.check(east.pk)
+    with platform_scope("test"):
+        access = ClusterAccess.objects.get(cluster=east)
+    held = wanted(acme, east, kube_namespace)
+    wish(acme, with_ingress(held))
+    filled = looked(acme)
+    wish(acme, replace(held, namespaces=(), virtual_addresses=()))
+    emptied = looked(acme)
+
+    needed = {problem["what"].split()[-1] for problem in missing}
+    assert {"gateways", "httproutes", "networkpolicies", "front", "kube-system"} <= needed
+    assert access.problems == []
+    assert (filled.sync_state, emptied.sync_state) == (SyncState.IN_SYNC, SyncState.IN_SYNC)
+    assert specs(kube_server, kube_namespace, "gateways") == []
 
 
 def test_what_is_wanted_no_more_is_taken_away_and_nothing_else(
