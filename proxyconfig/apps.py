@@ -1,6 +1,7 @@
 """From intent to proxy: objects, plans, revisions, and what the proxies report."""
 
 from django.apps import AppConfig
+from django.db.models.signals import pre_delete
 
 
 class ProxyconfigConfig(AppConfig):
@@ -11,8 +12,6 @@ class ProxyconfigConfig(AppConfig):
 
     def ready(self) -> None:
         """Let nobody delete a VRF that an intent names: the ground does not know intents."""
-        from django.db.models.signals import pre_delete  # noqa: PLC0415
-
-        from proxyconfig.services import places  # noqa: PLC0415 - needs the models
+        from proxyconfig.services import places  # noqa: PLC0415 - models load first
 
         pre_delete.connect(places.keep_named_vrf, sender="tenants.Vrf")

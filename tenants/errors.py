@@ -35,15 +35,12 @@ class SluiceError(Exception):
         self.data = dict(data or {})
 
 
-class InvalidError(SluiceError):
-    """The caller can mend it.
+class FieldError(SluiceError):
+    """Something about single fields of what was sent.
 
     ``fields`` maps a field's name, or the JSON pointer of what lies in it, to its complaints; ""
     holds those of no single field.
     """
-
-    status = 400
-    default_code = "invalid"
 
     def __init__(
         self,
@@ -55,6 +52,13 @@ class InvalidError(SluiceError):
     ) -> None:
         super().__init__(message, code=code, data=data)
         self.fields = {name: list(complaints) for name, complaints in (fields or {}).items()}
+
+
+class InvalidError(FieldError):
+    """The caller can mend it."""
+
+    status = 400
+    default_code = "invalid"
 
 
 class NotVisibleError(SluiceError):
@@ -71,25 +75,11 @@ class ForbiddenError(SluiceError):
     default_code = "forbidden"
 
 
-class ConflictError(SluiceError):
-    """Made against an old generation, or the name or address is taken.
-
-    ``fields`` is as in ``InvalidError``: what is taken, where a field says it.
-    """
+class ConflictError(FieldError):
+    """Made against an old generation, or the name or address is taken; ``fields`` say what."""
 
     status = 409
     default_code = "conflict"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        fields: Mapping[str, Sequence[str]] | None = None,
-        code: str = "",
-        data: Mapping[str, object] | None = None,
-    ) -> None:
-        super().__init__(message, code=code, data=data)
-        self.fields = {name: list(complaints) for name, complaints in (fields or {}).items()}
 
 
 class PreconditionError(SluiceError):

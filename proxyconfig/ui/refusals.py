@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from proxyconfig.domain.problems import sentence
 from proxyconfig.ui.object_forms import ObjectForm
-from tenants.errors import ConflictError, InvalidError, SluiceError
+from tenants.errors import FieldError, SluiceError
 
 
 class _Complaint(NamedTuple):
@@ -40,6 +40,6 @@ def _complaints(error: SluiceError) -> Iterable[_Complaint]:
         for problem in problems:
             yield _Complaint(problem["path"] if problem["field"] else "", problem["message"])
         return
-    fields = error.fields if isinstance(error, InvalidError | ConflictError) else {}
+    fields = error.fields if isinstance(error, FieldError) else {}
     for name, messages in fields.items():
         yield from (_Complaint(name, message) for message in messages)

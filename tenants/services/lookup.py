@@ -1,7 +1,7 @@
 """Who has an address, a prefix, a VLAN tag or a VNI: what platform staff ask."""
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -141,37 +141,36 @@ def _addresses(asked: str) -> Answer:
 
 
 def _vlans(tag: int) -> Answer:
-    claims = VlanClaim.objects.filter(tag=tag)
-    ranges = VlanRange.objects.filter(first__lte=tag, last__gte=tag).select_related("cluster")
-    return _answer(
-        [claims.select_related("tenant", "cluster", "grant__tenant", "grant__cluster")],
-        VlanGrant.objects.filter(first__lte=tag, last__gte=tag).select_related("cluster"),
-        [
-            Holder(
-                kind="range",
-                value=f"VLAN {span(row.first, row.last)} on trunk {row.trunk}",
-                cluster=row.cluster.name,
-                user=row.name,
-            )
-            for row in ranges[:_MOST]
-        ],
+    return _numbered(
+        VlanClaim.objects.filter(tag=tag),
+        VlanGrant.objects.filter(first__lte=tag, last__gte=tag),
+        VlanRange.objects.filter(first__lte=tag, last__gte=tag),
+        lambda row: f"VLAN {span(row.first, row.last)} on trunk {row.trunk}",
     )
 
 
 def _vnis(vni: int) -> Answer:
-    claims = VniClaim.objects.filter(vni=vni)
-    ranges = VniRange.objects.filter(first__lte=vni, last__gte=vni).select_related("cluster")
+    return _numbered(
+        VniClaim.objects.filter(vni=vni),
+        VniGrant.objects.filter(first__lte=vni, last__gte=vni),
+        VniRange.objects.filter(first__lte=vni, last__gte=vni),
+        lambda row: f"VNI {span(row.first, row.last)}",
+    )
+
+
+def _numbered(
+    claims: QuerySet[Any],  # Any: of VLAN tags or of VNIs, all three.
+    grants: QuerySet[Any],
+    ranges: QuerySet[Any],
+    named: Callable[[Any], str],
+) -> Answer:
+    """Who has one number of a cluster; ``named`` is how a range is shown."""
     return _answer(
         [claims.select_related("tenant", "cluster", "grant__tenant", "grant__cluster")],
-        VniGrant.objects.filter(first__lte=vni, last__gte=vni).select_related("cluster"),
+        grants.select_related("cluster"),
         [
-            Holder(
-                kind="range",
-                value=f"VNI {span(row.first, row.last)}",
-                cluster=row.cluster.name,
-                user=row.name,
-            )
-            for row in ranges[:_MOST]
+            Holder(kind="range", value=named(row), cluster=row.cluster.name, user=row.name)
+            for row in ranges.select_related("cluster")[:_MOST]
         ],
     )
 

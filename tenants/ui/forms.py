@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.domain.actor import Actor
 from tenants.domain.roles import GRANTS, PlatformRole, Role
-from tenants.errors import ConflictError, InvalidError, SluiceError
+from tenants.errors import FieldError, SluiceError
 
 
 def refuse(form: forms.Form, error: SluiceError, *, otherwise: str | None = None) -> None:
@@ -18,7 +18,7 @@ def refuse(form: forms.Form, error: SluiceError, *, otherwise: str | None = None
     Args:
         otherwise: the form's field for complaints about a field that the form has not.
     """
-    fields = error.fields if isinstance(error, InvalidError | ConflictError) else {}
+    fields = error.fields if isinstance(error, FieldError) else {}
     for name, complaints in fields.items():
         form.add_error(name if name in form.fields else otherwise, complaints)
     if not fields:

@@ -62,7 +62,7 @@ def token_list(request: TenantRequest) -> HttpResponse:
     page = page_of(request, ApiToken.objects.select_related("user"))
     for token in page:
         token.state = _token_state(token)  # type: ignore[attr-defined]  # for the page alone
-        token.can_revoke = tokens.may_revoke(token, request.actor)  # type: ignore[attr-defined]
+        token.can_revoke = tokens.may_revoke(token, request.actor)  # type: ignore[attr-defined]  # as above
     context = {
         "form": TokenForm(actor=request.actor) if key else form,
         "new_key": key,
