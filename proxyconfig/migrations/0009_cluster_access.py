@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 (
                     "drift_policy",
                     models.CharField(
-                        choices=[("heal", "Put it back"), ("report", "Report it")],
+                        choices=[("heal", "Take back"), ("report", "Report as a conflict")],
                         default="heal",
                         max_length=16,
                     ),
@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
                 ("problems", models.JSONField(default=list)),
             ],
             options={
-                "verbose_name_plural": "cluster accesses",
+                "verbose_name_plural": "cluster connections",
                 "ordering": ["cluster_id"],
             },
         ),

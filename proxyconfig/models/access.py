@@ -12,10 +12,10 @@ class AccessMethod(models.TextChoices):
 
 
 class DriftPolicy(models.TextChoices):
-    """What happens to a change by another hand."""
+    """What happens to a field that another manager has changed."""
 
-    HEAL = "heal", "Put it back"
-    REPORT = "report", "Report it"
+    HEAL = "heal", "Take back"
+    REPORT = "report", "Report as a conflict"
 
 
 class ClusterAccess(models.Model):
@@ -23,7 +23,7 @@ class ClusterAccess(models.Model):
 
     Attributes:
         credential: the kubeconfig or the token, as ``services/sealing.py`` encrypts it.
-        served: [[group, version, kind, plural]] by the last check.
+        served: [[group, kind, version]] by the last check.
         problems: [{what, message}] of the last check; empty when Sluice can do its work there.
     """
 
@@ -48,7 +48,7 @@ class ClusterAccess(models.Model):
     class Meta:
         """By cluster."""
 
-        verbose_name_plural = "cluster accesses"
+        verbose_name_plural = "cluster connections"
         ordering = ["cluster_id"]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ What is saved holds from the next look at a placement on; what a check finds is 
 compilers which versions are served.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.utils import timezone
@@ -37,7 +37,7 @@ class Wish:
     """
 
     method: AccessMethod
-    credential: str = ""
+    credential: str = field(default="", repr=False)
     server: str = ""
     authority: str = ""
     drift_policy: DriftPolicy = DriftPolicy.HEAL
@@ -76,18 +76,22 @@ def save(cluster: Cluster, wish: Wish, *, actor: Actor) -> ClusterAccess:
     if cluster.flavour not in KUBERNETES:
         raise InvalidError(f"Cluster {cluster} has no API server: its proxy is local.")
     with platform_scope("cluster access"), transaction.atomic():
-        row = ClusterAccess.objects.filter(cluster=cluster).first()
-        is_kept = not wish.credential and row is not None and row.method == wish.method
-        credential = row.credential if row is not None and is_kept else ""
-        if is_kept and credential:
-            _connection(wish.method, wish.server, wish.authority, sealing.unseal(credential))
-        else:
-            _connection(wish.method, wish.server, wish.authority, wish.credential)
-            is_used = wish.method is not AccessMethod.IN_CLUSTER
-            credential = sealing.seal(wish.credential) if is_used else ""
-        row = row or ClusterAccess(cluster=cluster)
-        row.method, row.credential = wish.method.value, credential
-        row.server, row.authority = wish.server, wish.authority
+        # The access need not be there yet, so the cluster's row is the lock; ``rotate`` takes the
+        # access's own.
+        Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
+        rows = ClusterAccess.objects.select_for_update(no_key=True)
+        row = rows.filter(cluster=cluster).first() or ClusterAccess(cluster=cluster)
+        reached = ""
+        is_kept = not wish.credential and bool(row.credential) and row.method == wish.method
+        if is_kept and (row.server, row.authority) != (wish.server, wish.authority):
+            # Else a saved token could be sent to whichever server somebody names.
+            raise _at("credential", "Enter the credential again: the API server is another one.")
+        if not is_kept:
+            row.server, row.authority = wish.server, wish.authority
+            reached = _reached(wish)
+            row.credential = sealing.seal(wish.credential) if wish.credential else ""
+            row.version, row.served = "", []  # Of another server, or seen by somebody else.
+        row.method = wish.method.value
         row.drift_policy = wish.drift_policy.value
         row.gateway_class = wish.gateway_class
         row.proxy_namespaces = list(wish.proxy_namespaces)
@@ -99,13 +103,24 @@ def save(cluster: Cluster, wish: Wish, *, actor: Actor) -> ClusterAccess:
             cluster,
             detail={
                 "method": row.method,
-                "server": row.server,
-                "credential": "kept" if is_kept else "new" if credential else "none",
+                "server": reached or row.server,
+                "credential": "kept" if is_kept else "new" if row.credential else "none",
                 "drift_policy": row.drift_policy,
             },
         )
     wake.send(CHECK_CLUSTER, cluster.pk)
     return row
+
+
+def _reached(wish: Wish) -> str:
+    """The API server's address; "" for the cluster that the workers are in, which they alone know.
+
+    Raises:
+        InvalidError: nothing can be reached with it.
+    """
+    if wish.method is AccessMethod.IN_CLUSTER:
+        return ""
+    return _connection(wish.method, wish.server, wish.authority, wish.credential).server
 
 
 def request_check(cluster: Cluster, *, actor: Actor) -> None:

@@ -51,5 +51,5 @@ def _keys() -> MultiFernet:
     try:
         return MultiFernet([Fernet(name) for name in names])
     except (ValueError, binascii.Error) as error:
-        says = f"An encryption key is no Fernet key. {_HOW}"
+        says = f"SLUICE_ENCRYPTION_KEYS has an invalid Fernet key. {_HOW}"
         raise PermanentError(says, code="encryption-key") from error

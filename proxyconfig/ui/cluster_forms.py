@@ -13,6 +13,14 @@ _MONO = {"class": "mono", "spellcheck": "false", "autocomplete": "off"}
 _LONGEST = 100_000
 
 
+class _Secret(forms.Textarea):
+    """Is never filled in: what was typed does not come back in a refused form."""
+
+    def format_value(self, value: Any) -> str:  # Any: Django's own signature.
+        """Nothing."""
+        return ""
+
+
 class AccessForm(forms.Form):
     """Address, credential and what the proxy there is called.
 
@@ -27,7 +35,7 @@ class AccessForm(forms.Form):
         label=_("Kubeconfig or token"),
         max_length=_LONGEST,
         required=False,
-        widget=forms.Textarea(attrs={"rows": 5, **_MONO}),
+        widget=_Secret(attrs={"rows": 5, **_MONO}),
         help_text=_("Encrypted at rest and never shown again. Certificates must be in it."),
     )
     server = forms.CharField(
@@ -52,15 +60,16 @@ class AccessForm(forms.Form):
         widget=forms.TextInput(_MONO),
         error_messages={"invalid": _("Use the name of a GatewayClass, such as traefik.")},
     )
-    proxy_namespaces = forms.CharField(
+    proxy_namespaces = forms.RegexField(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\s*,\s*[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z",
         label=_("Namespaces of the proxy"),
         max_length=1000,
-        required=False,
-        help_text=_("Comma-separated. Their pods are let in to the tenants' services."),
+        help_text=_("Comma-separated. Pods in these namespaces may reach the tenants' services."),
         widget=forms.TextInput(_MONO),
+        error_messages={"invalid": _("Use names of namespaces, such as traefik, ingress.")},
     )
     drift_policy = forms.ChoiceField(
-        label=_("Changes by others"), choices=DriftPolicy.choices, widget=forms.RadioSelect
+        label=_("Fields changed by others"), choices=DriftPolicy.choices, widget=forms.RadioSelect
     )
 
     def __init__(self, *args: Any, row: ClusterAccess | None = None, **kwargs: Any) -> None:

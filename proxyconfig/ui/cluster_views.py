@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from proxyconfig.services import cluster_access
@@ -12,9 +13,10 @@ from tenants.access import PlatformRequest, platform_page
 from tenants.domain.roles import Action
 from tenants.errors import NotVisibleError, SluiceError
 from tenants.models.tenant import Cluster
-from tenants.ui.forms import refuse
+from tenants.ui.forms import refuse, status_of
 
 
+@sensitive_post_parameters("credential")
 @platform_page(Action.VIEW, write=Action.MANAGE_PLATFORM)
 def cluster_detail(request: PlatformRequest, name: str) -> HttpResponse:
     """A cluster: its state, and the form of its connection."""
@@ -28,7 +30,7 @@ def cluster_detail(request: PlatformRequest, name: str) -> HttpResponse:
         except SluiceError as error:
             refuse(form, error, otherwise="credential")
         else:
-            messages.success(request, _("Saved. A worker tests the connection."))
+            messages.success(request, _("Saved. Testing the connection."))
             return redirect("proxyconfig:cluster-detail", name)
     context = {
         "cluster": cluster,
@@ -37,7 +39,7 @@ def cluster_detail(request: PlatformRequest, name: str) -> HttpResponse:
         "can_manage": request.actor.may(Action.MANAGE_PLATFORM),
         "can_check": request.actor.may(Action.MANAGE_ADDRESS_SPACE),
     }
-    status = 400 if form is not None and form.errors else 200
+    status = status_of(*filter(None, [form]))
     if request.htmx and request.method == "GET":
         return render(request, "proxyconfig/_cluster_state.html", context)
     return render(request, "proxyconfig/cluster_detail.html", context, status=status)

@@ -23,4 +23,4 @@ class Command(BaseCommand):
             count = cluster_access.rotate()
         except PermanentError as error:
             raise CommandError(error.message) from error
-        self.stdout.write(f"Encrypted anew: {count}")
+        self.stdout.write(f"Re-encrypted {count} credentials.")

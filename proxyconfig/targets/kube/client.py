@@ -3,7 +3,6 @@
 Errors are ours (``errors``); nothing of the library passes this module.
 """
 
-import functools
 import json
 import os
 import ssl
@@ -157,13 +156,21 @@ def _checked(answer: errors.Answer, subject: str) -> Object:
 
 
 def client_for(connection: Connection) -> Client:
-    """The client of a connection, made once in each process: its pool and discovery are kept."""
-    return _client_in(os.getpid(), connection)
+    """The client of a connection, made once in each process: its pool and discovery are kept.
+
+    Of one server there is the newest: with another credential the old one is forgotten.
+    """
+    key = (os.getpid(), connection.server)
+    known = _CLIENTS.get(key)
+    if known is None or known[0] != connection:
+        if len(_CLIENTS) >= _MOST_CLIENTS:
+            _CLIENTS.clear()
+        known = _CLIENTS[key] = (connection, Client(connection))
+    return known[1]
 
 
-@functools.lru_cache(maxsize=_MOST_CLIENTS)
-def _client_in(process: int, connection: Connection) -> Client:
-    return Client(connection)
+# By process and server: a pool does not survive a fork.
+_CLIENTS: dict[tuple[int, str], tuple[Connection, Client]] = {}
 
 
 def _pool(connection: Connection) -> urllib3.PoolManager:
@@ -179,6 +186,11 @@ def _pool(connection: Connection) -> urllib3.PoolManager:
     return pool
 
 
+def _no_password() -> str:
+    """Without this, OpenSSL would ask at the worker's terminal."""
+    raise ValueError("the client key has a passphrase; give one without")
+
+
 def _tls(connection: Connection) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cadata=connection.certificate_authority or None)
@@ -186,8 +198,8 @@ def _tls(connection: Connection) -> ssl.SSLContext:
             with tempfile.TemporaryDirectory(prefix="sluice-") as folder:  # Mode 0700.
                 pair = Path(folder) / "pair.pem"
                 pair.write_text(f"{connection.client_certificate}\n{connection.client_key}")
-                context.load_cert_chain(pair)
-    except ssl.SSLError as error:
+                context.load_cert_chain(pair, password=_no_password)
+    except (ssl.SSLError, ValueError) as error:
         raise PermanentError(
             f"{connection.server}: the connection's certificates cannot be used: {error}.",
             data={"reason": Reason.CERTIFICATE_REFUSED.value},

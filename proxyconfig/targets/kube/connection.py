@@ -45,6 +45,11 @@ class Connection:
             _refuse(f"The server's address must begin with https://, and is {self.server!r}.")
         if bool(self.client_certificate) != bool(self.client_key):
             _refuse("A client certificate and its key belong together: one of them is missing.")
+        if not self.token.isascii() or not all(map(str.isprintable, self.token)):
+            _refuse("The token has a line break or another character that no token has.")
+        pem = (self.certificate_authority, self.client_certificate, self.client_key)
+        if not all(map(str.isascii, pem)):
+            _refuse("A certificate or key is not PEM: it has characters beyond ASCII.")
         if not self.token and not self.client_certificate:
             _refuse(f"There is no credential. {_HOW_TO_GET_ONE}")
 
@@ -105,7 +110,10 @@ def _parsed(text: str) -> dict[str, Any]:  # Any: YAML of somebody else's.
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidError(f"The kubeconfig is not valid YAML: {error}") from error
+        # Its own words quote the line, which may be the credential's.
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise InvalidError(f"The kubeconfig is not valid YAML{where}.") from None
     if not isinstance(config, dict) or not isinstance(config.get("clusters"), list):
         _refuse("This is not a kubeconfig: it has no list of clusters.")
     return config

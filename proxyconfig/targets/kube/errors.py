@@ -151,7 +151,9 @@ def from_answer(answer: Answer, subject: str) -> SluiceError:
 
 def _words(answer: Answer, subject: str, reason: Reason) -> str:
     if reason is Reason.CREDENTIAL_REFUSED:
-        return "The API server refuses the credential: it expired, was revoked or is not its own."
+        return (
+            "The API server refuses the credential: expired, revoked, or issued by another cluster."
+        )
     if reason is Reason.CONFLICT:
         return f"{subject}: {conflicts(answer)}."
     if reason is Reason.KIND_MISSING and not answer.document:

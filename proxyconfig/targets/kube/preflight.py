@@ -90,12 +90,12 @@ def _places(
 ) -> Iterator[Missing]:
     kind = client.discovery.kind(GATEWAY_GROUP, "GatewayClass")
     if gateway_class and kind is not None:
-        hint = "The cluster has none of that name. `kubectl get gatewayclasses` lists them."
+        hint = "Not found in the cluster. `kubectl get gatewayclasses` lists those that are there."
         yield from _absent(
             client, kind.path(name=gateway_class), "GatewayClass", gateway_class, hint
         )
     for name in proxy_namespaces:
-        hint = "There is none of that name for the proxy's pods."
+        hint = "Namespace not found."
         yield from _absent(client, f"/api/v1/namespaces/{name}", "Namespace", name, hint)
 
 

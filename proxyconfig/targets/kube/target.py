@@ -65,7 +65,7 @@ class KubeTarget:
         """
         wanted = by_identity(desired)
         _check_labels(desired, footprint.tenant)
-        listed = self._listed(footprint.tenant, {*wanted, *inventory})
+        listed = self._listed(footprint.tenant, {*wanted, *inventory}, inventory)
         manager = labels.manager_of(footprint.tenant)
         entries = [
             *(
@@ -96,15 +96,23 @@ class KubeTarget:
             self._probe(resource) for resource in resources if verdicts.is_judged(resource.kind)
         )
 
-    def _listed(self, tenant: str, known: set[Identity]) -> dict[Identity, Live]:
-        """All that carries the tenant's label, of every kind that may be written."""
+    def _listed(
+        self, tenant: str, known: set[Identity], inventory: Inventory
+    ) -> dict[Identity, Live]:
+        """All that carries the tenant's label, of every kind that may be written.
+
+        Raises:
+            ObjectFailedError: a kind of which there are objects on record is not served now.
+        """
         manager = labels.manager_of(tenant)
         found: dict[Identity, Live] = {}
         for group, name in self._settings.kinds:
             kind = self._client.discovery.kind(group, name)
-            if kind is None:
-                continue
             namespaces = {entry.namespace for entry in known if entry[:2] == (group, name)}
+            if kind is None:
+                if any(entry[:2] == (group, name) for entry in inventory):
+                    raise _gone(name)
+                continue
             for metadata in self._metadata(kind, tenant, namespaces):
                 live = Live.of(metadata, manager=manager)
                 found[Identity(group, name, live.namespace, live.name)] = live
@@ -170,6 +178,14 @@ class KubeTarget:
             f"{resource.identity}: {judged.words}",
             is_pending=judged.verdict is Verdict.PENDING,
         )
+
+
+def _gone(kind: str) -> ObjectFailedError:
+    """A server that starts, or a definition that is replaced: what is on record is still there."""
+    return ObjectFailedError(
+        f"{kind}: the cluster does not serve this kind now, and has objects of it.",
+        data={"reason": Reason.KIND_MISSING.value},
+    )
 
 
 def _check_labels(desired: Sequence[Resource], tenant: str) -> None:

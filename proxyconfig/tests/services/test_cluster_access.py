@@ -90,6 +90,17 @@ def test_credential_that_is_left_empty_stays(ada, east, broker, kube_server):
     assert saved().drift_policy == "report"
 
 
+def test_saved_credential_is_sent_to_no_other_server(ada, east, broker, kube_server):
+    connect(ada, east, **by_token(kube_server, "admin"))
+
+    moved = by_token(kube_server, "admin", credential="", server="https://127.0.0.1:1")
+    with pytest.raises(InvalidError, match="the API server is another one") as refused:
+        connect(ada, east, **moved)
+
+    assert list(refused.value.fields) == ["credential"]
+    assert saved().server == kube_server.address
+
+
 def test_missing_rights_are_named_by_resource_and_verb(ada, east, broker, kube_server):
     connect(ada, east, **by_token(kube_server, "nobody"))
 
@@ -134,6 +145,14 @@ def test_connection_that_fails_says_why(ada, east, broker, kube_server, change, 
         ({"method": AccessMethod.TOKEN, "server": "127.0.0.1", "credential": "x"}, "server"),
         ({"method": AccessMethod.KUBECONFIG, "credential": "a: b"}, "credential"),
         ({"method": AccessMethod.KUBECONFIG}, "credential"),
+        (
+            {
+                "method": AccessMethod.TOKEN,
+                "server": "https://127.0.0.1:1",
+                "credential": "wrapped\nin the middle",
+            },
+            "server",
+        ),
     ],
 )
 def test_what_reaches_nothing_is_refused_at_its_field(ada, east, wish, field):

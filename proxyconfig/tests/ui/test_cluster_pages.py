@@ -67,6 +67,8 @@ def test_state_alone_is_what_the_page_asks_for_again(ada, broker):
         ({"server": "10.0.0.1"}, "server", "must begin with https://"),
         ({"method": "kubeconfig", "credential": "nonsense"}, "credential", "not a kubeconfig"),
         ({"gateway_class": "Not A Name"}, "gateway_class", "Use the name of a GatewayClass"),
+        ({"proxy_namespaces": ""}, "proxy_namespaces", "required"),
+        ({"proxy_namespaces": "a, ../b"}, "proxy_namespaces", "Use names of namespaces"),
         ({"method": "carrier pigeon"}, "method", "Select a valid choice"),
     ],
 )
@@ -74,6 +76,7 @@ def test_what_reaches_nothing_is_said_at_its_field(ada, broker, wrong, field, sa
     refused = ada.client.post(PAGE, typed(**wrong))
 
     assert refused.status_code == 400
+    assert "s3cret-token" not in refused.text
     assert says in " ".join(refused.context["form"].errors[field])
     with platform_scope("test"):
         assert not ClusterAccess.objects.exists()

@@ -382,6 +382,22 @@ def test_one_object_that_is_refused_does_not_stop_the_others(tenant, kube_namesp
     assert "serves only v1, v1beta1" in outcomes[old.identity].message
 
 
+def test_kind_that_is_not_served_for_a_while_is_not_taken_for_gone(tenant, kube_namespace):
+    """Else an ending placement would end while its objects still serve."""
+    known = Identity("widgets.example", "Widget", kube_namespace, "one")
+    tenant.target = KubeTarget(
+        KubeSettings(
+            connection=Connection.from_kubeconfig(tenant.server.kubeconfig()),
+            kinds=(*KINDS, known[:2]),
+        )
+    )
+    assert tenant.plan().is_empty
+    tenant.inventory[known] = Record("uid", "sent", "owned", 1)
+
+    with pytest.raises(TransientError, match="does not serve this kind now"):
+        tenant.plan()
+
+
 def test_without_rights_each_object_says_which_is_missing(kube_server, kube_namespace):
     poor = Tenant(kube_server, "poor", user="nobody")
     with pytest.raises(TransientError, match="cannot list resource") as refused:
