@@ -86,7 +86,7 @@ NEXT_STEP: Mapping[Reason, str] = {
     Reason.PAUSED_BY_OPERATOR: "Resume the tenant when the proxy should follow its policies again.",
     Reason.SUSPENDED_BY_OPERATOR: "Resume the tenant when its addresses should answer again.",
     Reason.CREDENTIAL_REFUSED: (
-        "Give the cluster a new token or kubeconfig; look at when the old one expired."
+        "Give the cluster a new token or kubeconfig; check when the old one expired."
     ),
     Reason.CERTIFICATE_REFUSED: (
         "Compare the connection's certificate authority and address with the cluster's."
@@ -251,7 +251,10 @@ def _is_pending(conditions: Sequence[Condition]) -> bool:
 
 
 def _is_suspended(conditions: Sequence[Condition]) -> bool:
-    return any(entry.reason == Reason.SUSPENDED_BY_OPERATOR for entry in conditions)
+    return any(
+        entry.type is ConditionType.PAUSED and entry.reason == Reason.SUSPENDED_BY_OPERATOR
+        for entry in conditions
+    )
 
 
 _HEALTH_ORDER = (

@@ -52,12 +52,12 @@ class Findings:
 
     @property
     def is_serving(self) -> bool:
-        """True when the last probe of this generation found nothing wrong, and nothing pending."""
+        """True when the last probe of this generation found nothing wrong, pending or suspended."""
         serving = self._latest(ConditionType.SERVING)
         return (
             serving is not None
             and serving.status is not Status.FALSE
-            and serving.reason != Reason.PENDING
+            and serving.reason not in (Reason.PENDING, Reason.SUSPENDED_BY_OPERATOR)
             and serving.observed_generation == self._generation
         )
 

@@ -7,7 +7,7 @@ as an ``Ending``, which ``reconcile`` writes.
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -153,17 +153,26 @@ def _plan(look: Look, target: Target, footprint: Footprint, desired: Sequence[Re
 
 
 def _desired(look: Look) -> tuple[Resource, ...]:
-    """What the proxy should hold: of a tenant that left or is suspended, nothing."""
-    if look.is_ending or look.is_suspended:
+    """What the proxy should hold: of a tenant that left nothing, of a suspended one what denies."""
+    if look.is_ending:
         return ()
-    return environment.compile_for(look.cluster, look.intent, tenant=look.tenant)
+    return environment.compile_for(look.cluster, _served(look), tenant=look.tenant)
+
+
+def _served(look: Look) -> Intent:
+    """The intent that is compiled. Without its policies a suspended tenant has default deny left,
+    where an empty proxy of a cluster that denies nothing by itself would open its network.
+    """
+    if not look.is_suspended:
+        return look.intent
+    return replace(look.intent, listeners=(), ingress_policies=(), egress_policies=())
 
 
 def _unchanged(look: Look, target: Target, desired: Sequence[Resource]) -> Ending:
     """The cheap and usual ending: the proxy holds it already."""
     seen = look.seen
     if look.is_suspended:
-        return _emptied(look, target)
+        return _emptied(look, target, desired)
     seen.programmed(True, Reason.PROGRAMMED, _held(desired))
     healed = _healed(seen, Reason.HEALED)
     if not healed and (look.is_behind or not seen.knows_drift):
@@ -253,7 +262,7 @@ def _judge(look: Look, target: Target, desired: Sequence[Resource], tried: _Trie
         _record_drift(look, tried.left, ())
         return _waiting(look, Reason.PENDING, f"Still to do: {tried.left.summary}.")
     if look.is_suspended:
-        return _emptied(look, target)
+        return _emptied(look, target, desired)
     seen.programmed(True, Reason.PROGRAMMED, _held(desired))
     seen.probed(target.probe(desired))
     healed = _healed(seen, Reason.RESTARTED if tried.repairs else Reason.HEALED)
@@ -288,15 +297,15 @@ def _done(
     )
 
 
-def _emptied(look: Look, target: Target) -> Ending:
-    """The proxy holds nothing of a suspended tenant; what was approved waits for its return."""
+def _emptied(look: Look, target: Target, desired: Sequence[Resource]) -> Ending:
+    """The proxy serves nothing of a suspended tenant; what was approved waits for its return."""
     seen = look.seen
     healed = _healed(seen, Reason.HEALED)
     if not healed:
         seen.no_drift()
     seen.suspended()
     # Not done: this generation is on no proxy yet. The hash tells its return from a drift.
-    values: dict[str, Any] = {"applied_hash": resources_hash(())}  # Any: by column.
+    values: dict[str, Any] = {"applied_hash": resources_hash(desired)}  # Any: by column.
     if healed:
         values["drift_healed_at"] = timezone.now()
     later = target.cadence.check_every

@@ -1,5 +1,6 @@
 """What the ground's rows look like in JSON, and what a request may say about them."""
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from tenants.api.strict import StrictSerializer
@@ -10,6 +11,7 @@ from tenants.models.member import Membership
 from tenants.models.operation import Operation
 from tenants.models.tenant import Cluster, Tenant
 from tenants.models.token import ApiToken
+from tenants.services import pausing
 
 ROLES = [role.value for role in Role]
 
@@ -24,7 +26,22 @@ class ClusterSerializer(serializers.ModelSerializer[Cluster]):
         fields = ["name", "flavour"]
 
 
-class TenantSerializer(serializers.ModelSerializer[Tenant]):
+class PausedSerializer(serializers.ModelSerializer[Tenant]):
+    """Base: a pause whose end is past is none."""
+
+    is_paused = serializers.SerializerMethodField()
+    is_suspended = serializers.SerializerMethodField()
+
+    def get_is_paused(self, tenant: Tenant) -> bool:
+        """By the clock."""
+        return pausing.is_paused(tenant, timezone.now())
+
+    def get_is_suspended(self, tenant: Tenant) -> bool:
+        """By the clock."""
+        return pausing.is_suspended(tenant, timezone.now())
+
+
+class TenantSerializer(PausedSerializer):
     """A tenant."""
 
     class Meta:
@@ -42,7 +59,7 @@ class TenantSerializer(serializers.ModelSerializer[Tenant]):
         ]
 
 
-class PauseSerializer(serializers.ModelSerializer[Tenant]):
+class PauseSerializer(PausedSerializer):
     """Whether a tenant's proxies follow its changes, and if not, why."""
 
     reason = serializers.CharField(source="paused_reason")

@@ -86,7 +86,9 @@ class PauseViewSet(TenantViewSet[Tenant]):
     @extend_schema(request=PauseWriteSerializer, responses=PauseSerializer)
     def update(self, request: Request, tenant: str) -> Response:
         """Pause or suspend the tenant, in place of a pause before."""
-        pausing.pause(self.tenant, actor=self.actor, **self.read_body(PauseWriteSerializer))
+        said = self.read_body(PauseWriteSerializer)
+        suspends = said.pop("is_suspended")
+        pausing.pause(self.tenant, actor=self.actor, suspends=suspends, **said)
         return self._now()
 
     @extend_schema(request=ResumeWriteSerializer, responses=PauseSerializer)

@@ -12,7 +12,7 @@ from tenants import audit, locks, wake
 from tenants.access import require
 from tenants.domain.actor import Actor
 from tenants.domain.roles import Action
-from tenants.errors import InvalidError
+from tenants.errors import ConflictError, InvalidError
 from tenants.models.tenant import Tenant
 
 # As the column takes.
@@ -38,18 +38,19 @@ def pause(
     actor: Actor,
     reason: str,
     until: datetime | None = None,
-    is_suspended: bool = False,
+    suspends: bool = False,
 ) -> None:
     """Leave the tenant's proxies as they are until ``until``, or until ``resume``.
 
     What is approved meanwhile is kept, and applied at the end.
 
     Args:
-        is_suspended: the proxies are emptied instead.
+        suspends: the proxies are emptied instead.
 
     Raises:
         ForbiddenError: the actor may not set the tenant's guardrails.
         InvalidError: no reason was given, or the end is past.
+        ConflictError: the tenant is suspended, and its emptied proxies have nothing to keep.
     """
     require(actor, Action.MANAGE_GUARDRAILS)
     reason = _required(reason)
@@ -58,12 +59,15 @@ def pause(
         raise InvalidError(message, fields={"until": [message]})
     with transaction.atomic():
         locked = locks.tenant(tenant.pk)
+        if is_suspended(locked, timezone.now()) and not suspends:
+            message = f"Tenant {locked} is suspended, so there is nothing to keep. Resume it first."
+            raise ConflictError(message, code="suspended")
         locked.is_paused, locked.paused_until = True, until
-        locked.is_suspended = is_suspended
+        locked.is_suspended = suspends
         locked.paused_reason, locked.paused_by = reason, actor.name
         _save(locked)
         detail = {"until": until.isoformat() if until else None}
-        event = "tenant.suspended" if is_suspended else "tenant.paused"
+        event = "tenant.suspended" if suspends else "tenant.paused"
         audit.record(actor, event, locked, reason=reason, detail=detail)
     wake.tenant(tenant.pk)
 

@@ -130,7 +130,7 @@ def _pause_or_resume(
         return
     is_suspended = bool(form.cleaned_data["is_suspended"])
     until = form.cleaned_data["until"]
-    pausing.pause(request.tenant, **said, until=until, is_suspended=is_suspended)
+    pausing.pause(request.tenant, **said, until=until, suspends=is_suspended)
     if is_suspended:
         messages.success(request, _("Suspended. The proxies are emptied of the tenant."))
     else:

@@ -7,6 +7,7 @@ the rights of its parts, and the proxy comes to hold what the compiler says.
 import ipaddress
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -233,9 +234,13 @@ class ChangeMachine(RuleBasedStateMachine):
     def suspend(self, side: int) -> None:
         self._set(side, is_paused=True, is_suspended=True)
         self.look(side)
-        slug = self.world.sides[side].tenant.slug
-        for name in self.world.clusters:
-            assert self.memories[name].observe(Footprint(slug, ())) == ()
+        ours = self.world.sides[side]
+        closed = replace(ours.rows(), listeners=(), ingress_policies=(), egress_policies=())
+        for cluster in self.world.cluster_rows():
+            is_there = cluster.name in ours.rows().clusters
+            left = environment.compile_for(cluster, closed, tenant=ours.tenant) if is_there else ()
+            held = self.memories[cluster.name].observe(Footprint(ours.tenant.slug, ()))
+            assert held == left
 
     @rule(days=st.sampled_from((0, 100)))
     def expire(self, days: int) -> None:

@@ -21,6 +21,7 @@ from tenants.tests.factories import ClusterFactory
 pytestmark = [pytest.mark.django_db, pytest.mark.kube]
 
 GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
+NETWORKING = "/apis/networking.k8s.io/v1"
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_policy_becomes_a_gateway_a_route_and_default_deny(acme, east, kube_serv
     assert [listener["port"] for listener in gateway["listeners"]] == [8080]
     (route,) = specs(kube_server, kube_namespace, "httproutes")
     assert route["rules"][0]["backendRefs"][0]["name"] == "rag"
-    policies = specs(kube_server, kube_namespace, "networkpolicies", "/apis/networking.k8s.io/v1")
+    policies = specs(kube_server, kube_namespace, "networkpolicies", NETWORKING)
     assert {kind for policy in policies for kind in policy["policyTypes"]} == {"Ingress", "Egress"}
 
 
@@ -159,6 +160,29 @@ def test_what_is_wanted_no_more_is_taken_away_and_nothing_else(
     assert specs(kube_server, kube_namespace, "gateways") == []
     (left,) = specs(kube_server, kube_namespace, "httproutes")
     assert left["parentRefs"][0]["name"] == "theirs"
+
+
+def test_suspended_tenant_keeps_default_deny_and_nothing_that_opens(
+    acme, east, kube_server, kube_namespace
+):
+    """A namespace without any NetworkPolicy would be open both ways."""
+    wish(acme, with_ingress(wanted(acme, east, kube_namespace)))
+    looked(acme)
+    with platform_scope("test"):
+        type(acme).objects.filter(pk=acme.pk).update(is_paused=True, is_suspended=True)
+
+    suspended = looked(acme)
+    policies = specs(kube_server, kube_namespace, "networkpolicies", NETWORKING)
+    with platform_scope("test"):
+        type(acme).objects.filter(pk=acme.pk).update(is_paused=False, is_suspended=False)
+    back = looked(acme)
+
+    assert suspended.sync_state == SyncState.SUSPENDED
+    (deny,) = policies
+    assert {*deny["policyTypes"]} == {"Ingress", "Egress"}
+    assert "kube-system" not in str(deny.get("ingress"))
+    assert (back.sync_state, back.drift_count) == (SyncState.IN_SYNC, 0)
+    assert len(specs(kube_server, kube_namespace, "gateways")) == 1
 
 
 def test_cluster_that_nobody_connected_is_a_condition(acme, broker, kube_namespace):

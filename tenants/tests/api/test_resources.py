@@ -1,6 +1,8 @@
 import secrets
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from tenants.domain.states import OperationState
 from tenants.models import ApiToken, Operation, platform_scope, tenant_scope
@@ -190,6 +192,18 @@ def test_netops_suspend_a_tenant_and_let_it_resume(alice, bob, broker):
         "/api/v1/tenants/acme/resume", {"reason": "paid"}, content_type="application/json"
     )
     assert resumed.json()["is_paused"] is resumed.json()["is_suspended"] is False
+
+
+def test_a_pause_whose_end_is_past_is_none(alice, acme):
+    with platform_scope("test"):
+        past = timezone.now() - timedelta(minutes=1)
+        type(acme).objects.filter(pk=acme.pk).update(
+            is_paused=True, is_suspended=True, paused_until=past
+        )
+
+    for path in (TENANT, f"{TENANT}/pause"):
+        shown = alice.client.get(path).json()
+        assert shown["is_paused"] is shown["is_suspended"] is False
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tenants.domain.roles import PlatformRole
-from tenants.errors import ForbiddenError, InvalidError
+from tenants.errors import ConflictError, ForbiddenError, InvalidError
 from tenants.models import AuditEntry, Tenant, platform_scope
 from tenants.services.pausing import is_paused, pause, resume
 from tenants.tests.people import Person, person
@@ -62,7 +62,7 @@ def test_the_end_of_a_pause_forgets_it_and_is_on_record(alice, broker):
 
 def test_a_suspension_is_on_record_as_one_and_ends_with_the_pause(alice, broker):
     with alice.acting() as actor:
-        pause(alice.tenant, actor=actor, reason="unpaid", is_suspended=True)
+        pause(alice.tenant, actor=actor, reason="unpaid", suspends=True)
     assert tenant_of(alice).is_suspended
 
     with alice.acting() as actor:
@@ -73,12 +73,14 @@ def test_a_suspension_is_on_record_as_one_and_ends_with_the_pause(alice, broker)
         assert AuditEntry.objects.get(event="tenant.suspended").reason == "unpaid"
 
 
-def test_a_pause_after_a_suspension_serves_again(alice, broker):
+def test_a_suspended_tenant_resumes_before_it_is_paused(alice, broker):
     with alice.acting() as actor:
-        pause(alice.tenant, actor=actor, reason="unpaid", is_suspended=True)
-        pause(alice.tenant, actor=actor, reason="paid, and now maintenance")
+        pause(alice.tenant, actor=actor, reason="maintenance")
+        pause(alice.tenant, actor=actor, reason="unpaid", suspends=True)
+        with pytest.raises(ConflictError, match="Resume it first"):
+            pause(alice.tenant, actor=actor, reason="paid, and now maintenance")
 
-    assert (tenant_of(alice).is_paused, tenant_of(alice).is_suspended) == (True, False)
+    assert tenant_of(alice).is_suspended
 
 
 def test_platform_netops_pause_too_and_readers_and_auditors_do_not(acme, bob, broker):
