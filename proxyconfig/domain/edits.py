@@ -195,7 +195,8 @@ def save_egress(policy: EgressPolicy, *, name: str | None = None) -> ObjectEdit:
     """Make an egress policy, or change the one called ``name``.
 
     A rule for what the policy has granted, or a part of it, keeps the grant: whoever edits the rest
-    neither gives nor takes a platform administrator's word. Other private rules ask for one.
+    neither gives nor takes a platform administrator's word. Other private rules ask for one, and
+    so do all where the policy gets another name.
 
     Raises (when it runs):
         NotVisibleError: there is no policy ``name``.
@@ -336,7 +337,9 @@ def _with_listeners(intent: Intent, known: VirtualAddress, address: str) -> Inte
                 address=address,
                 port=moved.port,
             )
-            moved = replace(moved, name=name)
+            # Where another listener has that name too, it stays as it is called.
+            if objects.find(intent, Key("listeners", name)) is None:
+                moved = replace(moved, name=name)
         intent = change(key_of(listener), moved)(intent)
     return intent
 

@@ -44,23 +44,37 @@ def keep_named_vrf(instance: Vrf, **_signal: object) -> None:
         raise ConflictError(f"{says}{' and more' if named[3:] else ''}.", code="in-use")
 
 
+def usable_vrfs(tenant: Tenant) -> list[str]:
+    """Names of the VRFs beside the default one that the tenant may use: its own, and shared ones
+    that it has a grant in.
+    """
+    granted = PrefixGrant.objects.filter(tenant=tenant).values("vrf")
+    rows = Vrf.objects.filter(Q(pk__in=granted, owner=None) | Q(owner=tenant))
+    return list(rows.exclude(name=DEFAULT_VRF).values_list("name", flat=True))
+
+
 def _vrfs(tenant: Tenant, before: Intent, after: Intent) -> Iterator[Problem]:
     known = {*_named_vrfs(before).values()}
     wanted = {path: name for path, name in _named_vrfs(after).items() if name not in known}
     if not wanted:
         return
-    rows = Vrf.objects.filter(owner=None) | Vrf.objects.filter(owner=tenant)
-    usable = {*rows.filter(name__in=wanted.values()).values_list("name", flat=True)}
+    usable = {*usable_vrfs(tenant)}
     for path, name in wanted.items():
         if name not in usable:
-            says = f"VRF {name} is not one that tenant {tenant} can use; choose one of the list"
+            says = (
+                f"VRF {name} is not one that tenant {tenant} can use; choose one that it has a"
+                " grant in"
+            )
             yield Problem(path, "unknown-vrf", says)
 
 
 def _named_vrfs(intent: Intent) -> dict[str, str]:
     """VRFs by where they are named, the default one left out."""
     found = {f"spec.segments[{item.name}].vrf": item.vrf for item in intent.segments}
-    found |= {f"spec.virtualAddresses[{i.address}].vrf": i.vrf for i in intent.virtual_addresses}
+    found |= {
+        f"spec.virtualAddresses[{item.cluster}:{item.address}].vrf": item.vrf
+        for item in intent.virtual_addresses
+    }
     found |= {f"spec.snatPools[{item.name}].vrf": item.vrf for item in intent.snat_pools}
     return {path: name for path, name in found.items() if name and name != DEFAULT_VRF}
 
@@ -88,23 +102,25 @@ def _announced(intent: Intent) -> Iterator[tuple[BgpPeer, AddressSet]]:
 
 
 def _routes(tenant: Tenant, before: Intent, after: Intent) -> Iterator[Problem]:
+    known = {(route, vrf) for route in before.static_routes for vrf in _vrfs_of(before, route)}
     for route in after.static_routes:
-        if route in before.static_routes:
-            continue
-        vrf = _vrf_of(after, route)
-        if is_taken(tenant, route.cluster, vrf, route.destination) or _is_routed(
-            tenant, route, vrf
-        ):
-            yield Problem(
-                f"spec.staticRoutes[{route.name}].destination",
-                "destination-taken",
-                f"{route.destination} is another tenant's in VRF {vrf}; route what nobody has",
-            )
+        for vrf in sorted(_vrfs_of(after, route)):
+            if (route, vrf) in known:
+                continue
+            if _is_taken(tenant, route.cluster, vrf, route.destination) or _is_routed(
+                tenant, route, vrf
+            ):
+                yield Problem(
+                    f"spec.staticRoutes[{route.name}].destination",
+                    "destination-taken",
+                    f"{route.destination} is another tenant's in VRF {vrf}; choose another"
+                    " destination",
+                )
 
 
 def _peers(tenant: Tenant, before: Intent, after: Intent) -> Iterator[Problem]:
     for peer in after.bgp_peers:
-        if peer not in before.bgp_peers and is_taken(
+        if peer not in before.bgp_peers and _is_taken(
             tenant, peer.cluster, DEFAULT_VRF, peer.address
         ):
             yield Problem(
@@ -114,7 +130,7 @@ def _peers(tenant: Tenant, before: Intent, after: Intent) -> Iterator[Problem]:
             )
 
 
-def is_taken(tenant: Tenant, cluster: str, vrf: str, network: str) -> bool:
+def _is_taken(tenant: Tenant, cluster: str, vrf: str, network: str) -> bool:
     """True when another tenant has the whole of ``network`` there, in a VRF that both can use."""
     around = supernets(ipaddress.ip_network(network))
     place = {"cluster__name": cluster, "vrf__name": vrf, "vrf__owner": None}
@@ -144,12 +160,12 @@ def _is_routed(tenant: Tenant, route: StaticRoute, vrf: str) -> bool:
     return False
 
 
-def _vrf_of(intent: Intent, route: StaticRoute) -> str:
-    """The VRF of the segment that the next hop is in."""
+def _vrfs_of(intent: Intent, route: StaticRoute) -> set[str]:
+    """The VRFs of the segments that the next hop is in."""
     hop = ipaddress.ip_address(route.next_hop)
-    for segment in intent.segments:
-        if segment.cluster == route.cluster and any(
-            hop in ipaddress.ip_network(subnet.cidr) for subnet in segment.subnets
-        ):
-            return segment.vrf or DEFAULT_VRF
-    return DEFAULT_VRF
+    return {
+        segment.vrf or DEFAULT_VRF
+        for segment in intent.segments
+        if segment.cluster == route.cluster
+        and any(hop in ipaddress.ip_network(subnet.cidr) for subnet in segment.subnets)
+    }

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,8 +16,7 @@ from proxyconfig.domain.references import users
 from proxyconfig.models import Placement, Plan
 from proxyconfig.ui import pages
 from proxyconfig.ui.fields import host_count
-from tenants.domain.claims import DEFAULT_VRF
-from tenants.models import NamespaceGrant, PrefixGrant, VlanGrant, VniGrant, Vrf
+from tenants.models import NamespaceGrant, PrefixGrant, VlanGrant, VniGrant
 from tenants.models.tenant import Tenant
 from tenants.services import pausing
 
@@ -166,13 +165,6 @@ def subnet_use(
         if (entry.cluster, entry.vrf) == place and ipaddress.ip_address(entry.address) in network
     }
     return SubnetUse(cidr, gateway, len(taken), host_count(cidr))
-
-
-def vrfs(tenant: Tenant) -> list[str]:
-    """The VRFs beside the default one that the tenant may use: with a grant in, or its own."""
-    granted = PrefixGrant.objects.filter(tenant=tenant).values("vrf")
-    rows = Vrf.objects.filter(Q(pk__in=granted, owner=None) | Q(owner=tenant))
-    return list(rows.exclude(name=DEFAULT_VRF).values_list("name", flat=True))
 
 
 def grants(tenant: Tenant) -> list[GrantGroup]:

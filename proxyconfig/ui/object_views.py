@@ -10,7 +10,8 @@ from proxyconfig.domain import edits, objects
 from proxyconfig.domain.objects import BY_NAME, Collection, Key
 from proxyconfig.models import Plan
 from proxyconfig.services import change_sets as waiting_plans
-from proxyconfig.ui import change_sets, networks, pages, suggestions
+from proxyconfig.services import places
+from proxyconfig.ui import change_sets, pages, suggestions
 from proxyconfig.ui.editing import Change, edit_object, review
 from proxyconfig.ui.object_forms import Context, ObjectForm, object_form, title_of
 from tenants.access import TenantRequest, tenant_page
@@ -87,7 +88,7 @@ def _object_page(request: TenantRequest, kind: Collection, name: str) -> HttpRes
         intent,
         list(Cluster.objects.values_list("name", flat=True)),
         request.actor,
-        networks.vrfs(request.tenant),
+        places.usable_vrfs(request.tenant),
         home="" if name else clusters.home_of(request.tenant),
         now=timezone.now(),
     )
