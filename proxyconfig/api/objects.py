@@ -307,11 +307,6 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet[Row]):
             "updated_by": row.updated_by,
         }
 
-    @property
-    def _locks(self) -> bool:
-        """False in a dry run, which claims nothing."""
-        return "dry_run" not in self.request.query_params
-
     def _change_set(self) -> tuple[Plan | None, bool]:
         """The plan that the edit joins, and whether it waits in any case."""
         asked = self.request.query_params.get("change_set")

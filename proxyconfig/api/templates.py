@@ -26,7 +26,7 @@ from tenants.api.serializers import (
 from tenants.api.strict import StrictSerializer
 from tenants.api.tenants import TenantListViewSet
 from tenants.api.views import RowViewSet, UserView
-from tenants.domain.notation import address_complaint
+from tenants.domain.notation import address_complaint, sentence
 from tenants.domain.roles import Action, Role
 from tenants.errors import ForbiddenError, InvalidError
 from tenants.models.template import TenantTemplate
@@ -47,7 +47,7 @@ class TenantTemplateSerializer(StrictSerializer):
 
 def _is_address(text: str) -> None:
     if wrong := address_complaint(text):
-        raise serializers.ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
+        raise serializers.ValidationError(sentence(wrong))
 
 
 def _address() -> serializers.CharField:
@@ -108,7 +108,7 @@ class NewTenantViewSet(TenantListViewSet):
                 says = "Members come with a template; without one, add them afterwards."
                 raise InvalidError(says, fields={"members": [says]})
             if values["begin"]:
-                says = "Without a template nothing is taken, so nothing begins anywhere."
+                says = "Start values need a template."
                 raise InvalidError(says, fields={"begin": [says]})
             return super().create(request)
         require(self.actor, Action.CREATE_TENANT)

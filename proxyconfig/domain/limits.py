@@ -44,7 +44,7 @@ class Limits:
     ] = 10
     changes_per_hour: Annotated[
         Annotated[int, fields.Limits(minimum=0, maximum=100_000)],
-        Says("Most changes that are applied by rule within an hour; 0: each change waits."),
+        Says("Changes within an hour from which on each further one waits; 0: each waits."),
     ] = 1000
 
     def has_too_many_sources(self, public: AddressSet) -> bool:

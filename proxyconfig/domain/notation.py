@@ -1,4 +1,4 @@
-"""How addresses, networks and host names are written: one form each, so equal means equal text."""
+"""How host names are written, and which notation a field has; addresses are the ground's."""
 
 import re
 from typing import assert_never

@@ -138,7 +138,6 @@ COLLECTIONS: Final[tuple[Collection, ...]] = (
     ),
 )
 BY_NAME: Final[Mapping[str, Collection]] = {entry.name: entry for entry in COLLECTIONS}
-BY_FIELD: Final[Mapping[str, Collection]] = {entry.field: entry for entry in COLLECTIONS}
 _BY_OUTER: Final[Mapping[str, Collection]] = {camel(entry.field): entry for entry in COLLECTIONS}
 _PLACE: Final = re.compile(r"spec\.([A-Za-z]+)\[([^\]]*)\].*")
 BY_KIND: Final[Mapping[type[Any], Collection]] = {entry.kind: entry for entry in COLLECTIONS}

@@ -1,11 +1,8 @@
 """A complaint about an intent, in words that the person who wrote it can act on."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-# A word of a sentence, unlike the addresses, hosts and values that one may begin with.
-_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*[,:;]?(?=\s|$)")
 Severity = Literal["error", "warning"]
 
 
@@ -47,9 +44,3 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
-
-
-def sentence(said: str) -> str:
-    """A complaint as a sentence of its own; an address in front of it keeps its spelling."""
-    capital = said[:1].upper() if _WORD.match(said) else said[:1]
-    return f"{capital}{said[1:].rstrip('.')}."

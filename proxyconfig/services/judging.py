@@ -109,10 +109,12 @@ def _too_many_changes(tenant: Tenant) -> tuple[Finding, ...]:
     oldest = Revision.objects.filter(tenant=tenant, generation=tenant.generation - most + 1)
     if most and not oldest.filter(created_at__gte=since).exists():
         return ()
-    message = (
-        f"{most} changes were applied within an hour, as many as need no approval. Wait, or have"
-        " another member approve it."
-    )
+    message = "The tenant's limit of 0 changes an hour lets each change wait for another member."
+    if most:
+        message = (
+            f"{most} changes were applied within an hour, as many as need no approval. Wait, or"
+            " have another member approve it."
+        )
     return (Finding(guardrails.CHANGE_RATE, message),)
 
 

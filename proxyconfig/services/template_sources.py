@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxyconfig.domain.codec import camel
-from proxyconfig.domain.problems import Problem, sentence
+from proxyconfig.domain.problems import Problem
 from proxyconfig.domain.template import (
     AddressTemplate,
     Template,
 )
 from tenants.domain.actor import Actor
 from tenants.domain.claims import DEFAULT_VRF
+from tenants.domain.notation import sentence
 from tenants.errors import InvalidError
 from tenants.models.pool import AddressPool, Purpose, VlanRange, VniRange
 from tenants.models.tenant import Cluster, Tenant

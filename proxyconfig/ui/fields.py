@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from proxyconfig.domain.codec import FieldShape, Shape, fields_of, limit_complaint
 from proxyconfig.domain.fields import Advertised, Limits, Mode, PortRange, Protocol
 from proxyconfig.domain.intent import EgressRule, Subnet
-from proxyconfig.domain.problems import sentence
 from proxyconfig.ui import rules
 from proxyconfig.ui.layout import Entry
+from tenants.domain.notation import sentence
 
 Choices = Sequence[tuple[str, str]]
 MOST_LINES = 1000

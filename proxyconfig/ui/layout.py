@@ -17,7 +17,7 @@ from proxyconfig.domain.objects import BY_NAME
 Words = str | Promise
 _NAME_HELP = _("Lower-case letters, digits and hyphens.")
 _POLICY_NAME_HELP = _("Lower-case letters, digits and hyphens. It is part of the rule's id.")
-_VRF_HELP = _("Routing table. Those that the tenant has a grant in.")
+_VRF_HELP = _("Routing table. Lists those that the tenant has a grant in.")
 
 
 @dataclass(frozen=True, slots=True)

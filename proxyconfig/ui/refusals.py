@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from proxyconfig.domain.problems import sentence
 from proxyconfig.ui.object_forms import ObjectForm
+from tenants.domain.notation import sentence
 from tenants.errors import FieldError, SluiceError
 
 

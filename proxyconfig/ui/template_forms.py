@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 
 from proxyconfig.domain.codec import limit_complaint
 from proxyconfig.domain.fields import Limits, Mode
-from proxyconfig.domain.problems import sentence
 from proxyconfig.domain.template import (
     TENANT,
     AddressTemplate,
@@ -32,6 +31,7 @@ from proxyconfig.ui.limit_forms import (
     shown_sections,
 )
 from proxyconfig.ui.object_forms import ShownSection
+from tenants.domain.notation import sentence
 from tenants.domain.numbers import whole_number
 from tenants.domain.quota import Resource
 from tenants.errors import ConflictError, InvalidError, SluiceError

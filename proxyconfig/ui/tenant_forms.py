@@ -12,7 +12,7 @@ from proxyconfig.ui.limit_forms import (
     shown_sections,
 )
 from proxyconfig.ui.object_forms import ShownSection
-from tenants.domain.notation import address_complaint
+from tenants.domain.notation import address_complaint, sentence
 from tenants.domain.roles import Role
 from tenants.models.template import TenantTemplate
 
@@ -22,7 +22,7 @@ _BEGIN = ("vlan_tag", "vni", "subnet", "virtual_address", "snat_address")
 
 def _is_address(text: str) -> None:
     if wrong := address_complaint(text):
-        raise forms.ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.")
+        raise forms.ValidationError(sentence(wrong))
 
 
 def _address(label: Any) -> forms.CharField:  # Any: lazy text.
@@ -103,7 +103,7 @@ class NewTenantForm(forms.Form):
         return names
 
     def clean(self) -> dict[str, Any]:  # Any: Django's own signature.
-        """Without a template nothing is taken, so nothing begins anywhere."""
+        """Start values need a template."""
         said = super().clean() or self.cleaned_data
         if not said.get("template"):
             for name in _BEGIN:

@@ -3,10 +3,7 @@
 import ipaddress
 from typing import Final
 
-from tenants.domain.notation import as_network
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from tenants.domain.notation import IpAddress, IpNetwork, as_network
 
 # The portal and the embedded services listen here.
 _OWN = ipaddress.ip_network("127.0.0.0/16")
@@ -49,7 +46,7 @@ def holdable(text: str) -> str:
     return str(address)
 
 
-def edges(network: Network) -> tuple[Address, ...]:
+def edges(network: IpNetwork) -> tuple[IpAddress, ...]:
     """Addresses that no host may have: of IPv4 the network's own and the broadcast, of IPv6 the
     routers' anycast (RFC 4291, 2.6.1); none in networks of one or two.
     """

@@ -9,9 +9,17 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # A proxy's interface that carries VLANs, as F5 and Linux name them.
 TRUNK: Final = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
+# A word of a sentence, unlike the addresses, hosts and values that one may begin with.
+_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*[,:;]?(?=\s|$)")
 _MAPPED_BITS = 96
 _DOTTED = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}")
 _PARTIAL = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}")
+
+
+def sentence(said: str) -> str:
+    """A complaint as a sentence of its own; an address in front of it keeps its spelling."""
+    capital = said[:1].upper() if _WORD.match(said) else said[:1]
+    return f"{capital}{said[1:].rstrip('.')}."
 
 
 def trunk_complaint(text: str) -> str:

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Func, Value
 
-from tenants.domain.notation import as_network, source_complaint
+from tenants.domain.notation import as_network, sentence, source_complaint
 
 _Set = TypeVar("_Set", contravariant=True)
 _Get = TypeVar("_Get", covariant=True)
@@ -39,7 +39,7 @@ class CidrField(models.Field[_Set, _Get]):
         if value in (None, ""):
             return None
         if wrong := source_complaint(str(value)):
-            raise ValidationError(f"{wrong[:1].upper()}{wrong[1:]}.", code="invalid")
+            raise ValidationError(sentence(wrong), code="invalid")
         return str(as_network(str(value)))
 
     def get_prep_value(self, value: Any) -> str | None:  # Any: Django's own signature.

@@ -19,10 +19,10 @@ from typing import Any
 from django.db.models import BigIntegerField, F, Func, IntegerField, Q, QuerySet
 
 from tenants import locks
-from tenants.domain.addresses import Network, edges
+from tenants.domain.addresses import edges
 from tenants.domain.claims import AddressRole
 from tenants.domain.gaps import first_gap
-from tenants.domain.notation import network_complaint
+from tenants.domain.notation import IpNetwork, network_complaint, sentence
 from tenants.errors import ConflictError, InvalidError
 from tenants.models.claim import AddressClaim, SubnetClaim, VlanClaim, VniClaim
 from tenants.models.grant import PrefixGrant, VlanGrant, VniGrant
@@ -225,7 +225,7 @@ def next_in_subnet(
         ConflictError: none is free (``pool-full``).
     """
     if wrong := network_complaint(prefix):
-        says = f"{wrong[:1].upper()}{wrong[1:]}."
+        says = sentence(wrong)
         raise InvalidError(says, fields={"subnets": [says]})
     network = ipaddress.ip_network(prefix)
     with platform_scope("allocation"):
@@ -403,11 +403,11 @@ def _ranks(tenant: Tenant, role: AddressRole) -> dict[int, int]:
     return ranks
 
 
-def _edges(network: Network) -> tuple[Span, ...]:
+def _edges(network: IpNetwork) -> tuple[Span, ...]:
     return tuple((int(address), int(address)) for address in edges(network))
 
 
-def _ends(network: Network) -> Span:
+def _ends(network: IpNetwork) -> Span:
     return int(network.network_address), int(network.broadcast_address)
 
 

@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Q, QuerySet
 
-from tenants.domain.addresses import Network
 from tenants.domain.claims import (
     AddressClaim,
     AddressRole,
@@ -22,6 +21,7 @@ from tenants.domain.claims import (
     VlanClaim,
     VniClaim,
 )
+from tenants.domain.notation import IpNetwork
 from tenants.errors import InvalidError
 from tenants.models import claim as stored
 from tenants.models.grant import NamespaceGrant, PrefixGrant, VlanGrant, VniGrant
@@ -421,7 +421,7 @@ def inside(one: str, other: str) -> bool:
     return first.version == second.version and first.subnet_of(second)  # type: ignore[arg-type]
 
 
-def without(prefix: str, taken: Iterable[str]) -> list[Network]:
+def without(prefix: str, taken: Iterable[str]) -> list[IpNetwork]:
     """The parts of ``prefix`` that lie in none of ``taken``, as few networks as cover them."""
     parts: list[Any] = [ipaddress.ip_network(prefix)]  # Any: both versions are compared alike.
     for other in sorted(map(ipaddress.ip_network, taken), key=lambda each: each.prefixlen):
@@ -429,20 +429,20 @@ def without(prefix: str, taken: Iterable[str]) -> list[Network]:
     return parts
 
 
-def _less(part: Any, other: Any) -> Iterable[Network]:
+def _less(part: Any, other: Any) -> Iterable[IpNetwork]:
     if part.version != other.version or not part.overlaps(other):
         return [part]
     # Of two networks that overlap, one contains the other.
     return [] if part.subnet_of(other) else part.address_exclude(other)
 
 
-def supernets(network: Network) -> list[str]:
+def supernets(network: IpNetwork) -> list[str]:
     """The network itself and all that contain it, the widest first."""
     lengths = range(network.prefixlen + 1)
     return [str(network.supernet(new_prefix=length)) for length in lengths]
 
 
-def overlapping(column: str, network: Network) -> Q:
+def overlapping(column: str, network: IpNetwork) -> Q:
     """Rows whose ``column`` overlaps ``network``, as a condition that a btree index serves."""
     # In PostgreSQL's order a network comes before whatever it contains.
     ends = (str(network), f"{network.broadcast_address}/{network.max_prefixlen}")

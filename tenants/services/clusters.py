@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Final
 
 from django.db import models, transaction
-from django.db.models import ProtectedError
+from django.db.models import Count, ProtectedError
 
 from tenants import audit
 from tenants.access import require
@@ -52,10 +52,15 @@ def home_of(tenant: Tenant) -> str:
     if len(names) == 1:
         return names[0]
     first, *others = (
-        model._default_manager.filter(tenant=tenant).order_by().values_list("cluster__name")
+        model._default_manager.filter(tenant=tenant)
+        .order_by()
+        .values_list("cluster__name")
+        .annotate(count=Count("pk"))
         for model in _PLACED
     )
-    counts = Counter(name for (name,) in first.union(*others, all=True))
+    counts: Counter[str] = Counter()
+    for name, count in first.union(*others, all=True):
+        counts[name] += count
     return min(counts, key=lambda name: (-counts[name], name), default="")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from tenants.domain.actor import Actor
-from tenants.domain.notation import IpNetwork, as_network, source_complaint
+from tenants.domain.notation import IpNetwork, as_network, sentence, source_complaint
 from tenants.domain.numbers import whole_number
 from tenants.errors import ForbiddenError, InvalidError
 from tenants.models.claim import AddressClaim, SubnetClaim, VlanClaim, VniClaim
@@ -112,7 +112,7 @@ def find(text: str, *, actor: Actor) -> Answer:
 
 
 def _refused(wrong: str) -> InvalidError:
-    says = f"{wrong[:1].upper()}{wrong[1:]}."
+    says = sentence(wrong)
     return InvalidError(says, fields={"q": [says]})
 
 

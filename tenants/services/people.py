@@ -123,7 +123,7 @@ def change_person(
 
 
 def _set_role(user: User, role: PlatformRole | None) -> None:
-    # Staff may enter Django's admin; others than administrators got that there, for this role.
+    # Staff may enter Django's admin; others than administrators have it from an earlier version.
     is_staff = user.is_staff and user.held_platform_role is role
     user.platform_role = role.value if role else ""
     user.is_superuser = role is PlatformRole.ADMIN

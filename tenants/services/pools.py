@@ -21,6 +21,7 @@ from tenants.domain.notation import (
     IpNetwork,
     as_network,
     network_complaint,
+    sentence,
     source_complaint,
     trunk_complaint,
 )
@@ -381,5 +382,5 @@ def _network(text: str) -> IpNetwork:
 
 
 def _refused(field: str, wrong: str) -> InvalidError:
-    says = f"{wrong[:1].upper()}{wrong[1:]}."
+    says = sentence(wrong)
     return InvalidError(says, fields={field: [says]})

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from proxyconfig.domain.fields import Address, Cidr, Limits, Name, Port, Says, Text
 from proxyconfig.domain.problems import Problem, Side
-from tenants.domain.addresses import Network, edges
-from tenants.domain.notation import TRUNK
+from tenants.domain.addresses import edges
+from tenants.domain.notation import TRUNK, IpNetwork
 
 if TYPE_CHECKING:
     from proxyconfig.domain.intent import Intent
@@ -235,7 +235,7 @@ def _self_ips_unique(intent: Intent) -> Iterator[Problem]:
         seen.add(key)
 
 
-def _is_host_of(network: Network, address: str) -> bool:
+def _is_host_of(network: IpNetwork, address: str) -> bool:
     """Inside, and none of the addresses that no host may have."""
     candidate = ipaddress.ip_address(address)
     return candidate in network and candidate not in edges(network)
