@@ -144,11 +144,18 @@ def check(cluster_id: int) -> None:
         row = rows.filter(cluster_id=cluster_id).first()
     if row is None:
         return
-    asked_at = row.saved_at
     try:
         found = _look(row)
     except SluiceError as error:
         found = preflight.Report(problems=(preflight.Missing("Connection", error.message),))
+    except Exception as error:  # The page must not wait for ever for a check that broke.
+        says = f"The check failed: {type(error).__name__}. See the worker's log."
+        _store(row, preflight.Report(problems=(preflight.Missing("Check", says),)))
+        raise
+    _store(row, found)
+
+
+def _store(row: ClusterAccess, found: preflight.Report) -> None:
     with platform_scope("cluster check"):
         news = {
             "checked_at": timezone.now(),
@@ -157,7 +164,7 @@ def check(cluster_id: int) -> None:
         if found.version:
             news |= {"version": found.version, "served": [list(kind) for kind in found.served]}
         # One that was saved meanwhile has a check of its own.
-        ClusterAccess.objects.filter(pk=row.pk, saved_at=asked_at).update(**news)
+        ClusterAccess.objects.filter(pk=row.pk, saved_at=row.saved_at).update(**news)
 
 
 def _look(row: ClusterAccess) -> preflight.Report:

@@ -60,13 +60,6 @@ class Discovery:
             self._kinds_by_group[group] = (time.monotonic(), kinds)
         return kinds.get(kind)
 
-    def groups(self) -> dict[str, tuple[str, ...]]:
-        """All API groups with their versions, preferred first; "" is the core group."""
-        core = self._get("/api") or {}
-        groups = (self._get("/apis") or {}).get("groups") or ()
-        found = {"": tuple(str(version) for version in core.get("versions") or ())}
-        return found | {str(group["name"]): _versions(group) for group in groups}
-
     def forget(self) -> None:
         """Ask anew next time: an answer said that a kind is not there any more."""
         self._kinds_by_group.clear()

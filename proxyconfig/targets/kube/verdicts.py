@@ -83,4 +83,6 @@ def _address(live: Mapping[str, Any]) -> str:
     listeners = (live.get("spec") or {}).get("listeners") or ()
     if not addresses or not listeners:
         return ""
-    return f"{addresses[0].get('value')}:{listeners[0].get('port')}"
+    host = str(addresses[0].get("value"))
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{listeners[0].get('port')}"

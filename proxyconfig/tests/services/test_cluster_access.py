@@ -138,6 +138,19 @@ def test_connection_that_fails_says_why(ada, east, broker, kube_server, change, 
     assert said in problem["message"]
 
 
+def test_check_that_breaks_is_shown_as_such(ada, east, broker, kube_server):
+    connect(ada, east, **by_token(kube_server, "admin"))
+    with platform_scope("test"):  # As a later version might have written it.
+        ClusterAccess.objects.update(method="pigeon")
+
+    with pytest.raises(ValueError, match="pigeon"):
+        cluster_access.check(east.pk)
+
+    row = saved()
+    assert row.is_checked
+    assert [problem["what"] for problem in row.problems] == ["Check"]
+
+
 @pytest.mark.parametrize(
     ("wish", "field"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from proxyconfig.domain import labels
 from proxyconfig.domain.compilers.gateway.environment import GATEWAY_GROUP, GatewayEnvironment
 from proxyconfig.domain.fields import JsonValue
 from proxyconfig.domain.intent import Intent
@@ -57,10 +58,7 @@ class Writer:
             "metadata": {
                 "name": name,
                 "namespace": namespace,
-                "labels": {
-                    "app.kubernetes.io/managed-by": "sluice",
-                    "sluice.dev/tenant": self.tenant,
-                },
+                "labels": {**labels.of(self.tenant)},
             },
             "spec": dict(spec),
         }

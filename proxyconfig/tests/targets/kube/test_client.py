@@ -45,9 +45,6 @@ def test_discovery_knows_versions_paths_and_what_is_absent(client):
     assert client.discovery.kind("", "Namespace").path(name="a") == "/api/v1/namespaces/a"
     assert client.discovery.kind(GATEWAY, "FooRoute") is None
     assert client.discovery.kind("nowhere.example", "Foo") is None
-    groups = client.discovery.groups()
-    assert groups[""] == ("v1",)
-    assert groups[GATEWAY] == ("v1", "v1beta1")
 
 
 def test_object_is_applied_listed_read_and_deleted_by_uid(client, kube_namespace):
