@@ -25,6 +25,7 @@ def test_cluster_is_connected_in_the_portal(tab, transactional_db, kube_server, 
 
     page.get_by_label("Kubeconfig or token").fill(kube_server.kubeconfig())
     page.get_by_label("GatewayClass").fill("missing")
+    page.get_by_label("Namespaces of the proxy").fill("kube-system")
     page.get_by_role("button", name="Save and test").click()
     cluster_access.check(Cluster.objects.get(name="east").pk)
 
