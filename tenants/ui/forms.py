@@ -134,10 +134,10 @@ class PauseForm(forms.Form):
     """What a paused tenant's proxies do, why, and until when."""
 
     is_suspended = forms.TypedChoiceField(
-        label=_("Meanwhile the proxies"),
+        label=_("Effect"),
         choices=[
-            ("", _("keep serving what they have (pause)")),
-            ("1", _("serve nothing (suspend)")),
+            ("", _("Pause: keep serving what is applied")),
+            ("1", _("Suspend: serve nothing")),
         ],
         coerce=bool,
         required=False,

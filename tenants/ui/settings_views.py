@@ -132,7 +132,7 @@ def _pause_or_resume(
     until = form.cleaned_data["until"]
     pausing.pause(request.tenant, **said, until=until, suspends=is_suspended)
     if is_suspended:
-        messages.success(request, _("Suspended. The proxies are emptied of the tenant."))
+        messages.success(request, _("Suspended. The proxies stop serving the tenant."))
     else:
         messages.success(request, _("Paused. The proxies keep what they have."))
 

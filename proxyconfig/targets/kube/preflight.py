@@ -90,7 +90,7 @@ def _places(
 ) -> Iterator[Missing]:
     kind = client.discovery.kind(GATEWAY_GROUP, "GatewayClass")
     if gateway_class and kind is not None:
-        hint = "Not found in the cluster. `kubectl get gatewayclasses` lists those that are there."
+        hint = "Not found in the cluster; kubectl get gatewayclasses lists those that are there."
         yield from _absent(
             client, kind.path(name=gateway_class), "GatewayClass", gateway_class, hint
         )
